@@ -252,6 +252,8 @@ const TITLES: &[(u16, &str)] = &[
     (333, "Displayed Markers"),
     (334, "Message Processing Hints"),
     (352, "Client State Indication"),
+    (355, "Namespace Delegation"),
+    (356, "Privileged Entity"),
     (357, "Push Notifications"),
     (359, "Unique and Stable Stanza IDs"),
     (363, "HTTP File Upload"),

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::open::{Opened, Refused};
 use crate::config::LimitsConfig;
-use crate::host::Route as _;
+use crate::host::{Route as _, ServerState, privileges};
 use crate::host::components::{ComponentQueue, Components, gone};
 use crate::listen::Accepted;
 use crate::router::Router;
@@ -57,7 +57,8 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
     };
     input.set_limits(after_auth(&limits));
     tracing::info!(%peer, host = %domain, "component connected");
-    let acknowledged = write_all(&mut channel, b"<handshake/>", limits.write).await;
+    let welcome = welcome(&server, &domain);
+    let acknowledged = write_all(&mut channel, &welcome, limits.write).await;
     let (channel, ended) = (SharedChannel::new(channel), CancellationToken::new());
     let mut error = None;
     if acknowledged.is_ok() {
@@ -82,6 +83,17 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
     refuse_what_waits(&router, &mut queue).await;
     drop(farewell(channel.into_inner(), Vec::new(), error.as_ref()).await);
     drop(counted);
+}
+
+/// What a component is told first: that it is accepted, and its privileges (XEP-0356 §4.2).
+fn welcome(server: &ServerState, domain: &str) -> Vec<u8> {
+    let mut out = b"<handshake/>".to_vec();
+    let config = server.config.load();
+    let component = config.components.iter().find(|component| component.domain == domain);
+    for stanza in component.iter().flat_map(|component| privileges::advertised(server, component)) {
+        stanza.write(None, &mut out);
+    }
+    out
 }
 
 /// What was not written goes back to its senders.

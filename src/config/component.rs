@@ -3,9 +3,10 @@
 use super::domain::prepare_domain;
 use super::error::Problems;
 use super::host::HostConfig;
+use super::privilege::{MessageGrant, NamespaceGrant, PresenceGrant, RequestGrant};
 use super::secret::Secret;
 use super::section::{Fields, section};
-use super::value::{Count, Domain, SecretFile, SecretText, Switch, Text};
+use super::value::{Count, Domain, NamespaceTable, OneOf, SecretFile, SecretText, Switch, Text};
 
 section! {
     /// An external component (XEP-0114): a program, such as a gateway to another network, that has a domain of its own and
@@ -32,6 +33,24 @@ section! {
     /// How many connections the component may have at the same time. What is sent to it is shared among them: two
     /// addresses always talk by the same one.
     connections: usize = 1 => Count::between(1, 64), Reload;
+
+    /// Which requests for the rosters of users the component may send (privileged entity, XEP-0356). This and the next
+    /// options apply to the host below which the domain of the component is, or to all hosts if it is below none.
+    roster: RequestGrant = RequestGrant::None => OneOf(RequestGrant::WORDS), Reload;
+
+    /// The component is told of each change of a roster, if it may get rosters.
+    roster_push: bool = true => Switch, Reload;
+
+    /// Which messages the component may send in the name of users and of the host. They are archived and copied to the
+    /// devices of the user like messages that the user has sent.
+    message: MessageGrant = MessageGrant::None => OneOf(MessageGrant::WORDS), Reload;
+
+    /// Whose presence the component is sent. For the contacts of users it must be allowed to get rosters.
+    presence: PresenceGrant = PresenceGrant::None => OneOf(PresenceGrant::WORDS), Reload;
+
+    /// Which other requests the component may send in the name of users, by the namespace of the request:
+    /// `{ "http://jabber.org/protocol/pubsub" = "both" }`.
+    iq: Vec<NamespaceGrant> = Vec::new() => NamespaceTable, Reload;
 }
 
 impl ComponentConfig {
@@ -39,6 +58,19 @@ impl ComponentConfig {
     #[must_use]
     pub fn shared_secret(&self) -> Option<&Secret> {
         self.secret.as_ref().or(self.secret_file.as_ref())
+    }
+
+    /// Which requests in this namespace it may send in the name of users.
+    #[must_use]
+    pub fn requests(&self, ns: &str) -> RequestGrant {
+        let found = self.iq.iter().find(|each| each.ns == ns);
+        found.map_or(RequestGrant::None, |each| each.requests)
+    }
+
+    /// Whether it is told of changes of rosters (XEP-0356 §4.4).
+    #[must_use]
+    pub fn is_pushed(&self) -> bool {
+        self.roster_push && matches!(self.roster, RequestGrant::Get | RequestGrant::Both)
     }
 
     /// Whether this is the domain of the component, or one below it if it has those, too.
@@ -52,8 +84,15 @@ impl ComponentConfig {
     }
 }
 
-/// Refuses a component without a secret, or with two.
+/// Refuses a component without a secret, or with two, and one that would learn of contacts whose rosters it may not get
+/// (XEP-0356 §7.4).
 pub(super) fn check(component: &ComponentConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
+    let reads = matches!(component.roster, RequestGrant::Get | RequestGrant::Both);
+    if component.presence == PresenceGrant::Roster && !reads {
+        let at = fields.value_of("presence").unwrap_or_else(|| fields.at.clone());
+        let message = "`presence` is \"roster\", but the component may not get rosters";
+        problems.add(&at, message, "add roster = \"get\"".to_owned());
+    }
     let message = match (&component.secret, &component.secret_file) {
         (None, None) => "the component has no secret",
         (Some(_), Some(_)) => "`secret` and `secret_file` are set",

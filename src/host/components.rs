@@ -182,6 +182,15 @@ pub fn has(server: &ServerState, to: &Jid) -> bool {
     server.config.load().component(to.domain()).is_some()
 }
 
+/// Whether the component with this configured domain belongs to this host: it is below the host, or below none.
+#[must_use]
+pub fn is_of_host(server: &ServerState, domain: &str, host: &str) -> bool {
+    let is_below = |host: &str| {
+        domain.strip_suffix(host).is_some_and(|above| above.ends_with('.'))
+    };
+    is_below(host) || !server.hosts().iter().any(|other| is_below(&other.domain))
+}
+
 /// The error for what cannot be given to a component now (RFC 6120 §8.3.3.16).
 #[must_use]
 pub fn gone() -> StanzaError {

@@ -33,6 +33,7 @@ mod module;
 mod node_change;
 mod origin;
 mod outbox;
+pub mod privileges;
 pub mod registration;
 mod registry;
 mod remote_interests;

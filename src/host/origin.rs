@@ -8,6 +8,9 @@ use crate::session::{Session, SessionRef};
 /// Who has sent a stanza. `router/accept.rs` checks that its `from` belongs to the origin.
 #[derive(Clone, Debug)]
 pub enum Origin<'a> {
+    /// A component that acts for this account as a privileged entity (XEP-0356): what the user may do by a client, it
+    /// may do, but for what belongs to a session.
+    Account(BareJid),
     /// A client, by its session. The stanza is handled in the task that owns the session.
     Client(&'a Session),
     /// An external component that has authenticated for this domain (XEP-0114 §3).
@@ -25,6 +28,7 @@ impl<'a> Origin<'a> {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
+            Self::Account(_) => "privileged component",
             Self::Client(_) => "client",
             Self::Component(_) => "component",
             Self::Internal => "server",
@@ -38,7 +42,11 @@ impl<'a> Origin<'a> {
     pub fn owned(&self) -> Option<&'a Session> {
         match self {
             Self::Client(session) => Some(session),
-            Self::Component(_) | Self::Internal | Self::Server(_) | Self::Service(_) => None,
+            Self::Account(_)
+            | Self::Component(_)
+            | Self::Internal
+            | Self::Server(_)
+            | Self::Service(_) => None,
         }
     }
 
@@ -54,9 +62,21 @@ impl<'a> Origin<'a> {
         self.session().map(SessionRef::jid)
     }
 
-    /// Whether the origin is a client of this account.
+    /// The account for which the origin acts, if it is a client or acts for one.
+    #[must_use]
+    pub fn user(&self) -> Option<BareJid> {
+        match self {
+            Self::Account(user) => Some(user.clone()),
+            _ => self.client().map(|client| client.to_bare()),
+        }
+    }
+
+    /// Whether the origin is a client of this account, or acts for it.
     #[must_use]
     pub fn is_of(&self, user: &BareJid) -> bool {
-        self.client().is_some_and(|jid| jid.bare_str() == user.as_str())
+        match self {
+            Self::Account(account) => account == user,
+            _ => self.client().is_some_and(|jid| jid.bare_str() == user.as_str()),
+        }
     }
 }

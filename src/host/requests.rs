@@ -26,7 +26,7 @@ use crate::limit::{Action, Held, Level};
 use crate::random::random_id;
 use crate::session::SessionRef;
 use crate::stanza::{Content, Head, Iq, IqKind, Stanza};
-use crate::xml::{Frame, Node};
+use crate::xml::Frame;
 
 /// The requests that wait for an answer. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -96,7 +96,7 @@ impl Requests {
         to: Jid,
         session: Option<SessionRef>,
         kind: IqKind,
-        payload: Node,
+        content: Content,
     ) -> Result<(Stanza, Answer), RequestError> {
         let held = self.0.level.holder(Some(to.bare_str()), None);
         held.try_add(1).map_err(|scope| {
@@ -109,7 +109,7 @@ impl Requests {
         self.0.waiting.lock().entry(to.clone()).or_default().push(waiting);
         let mut head = Head::between(from, to.clone());
         head.id = Some(id.clone());
-        let request = Stanza::Iq(Iq { head, kind, content: Content::from(payload) });
+        let request = Stanza::Iq(Iq { head, kind, content });
         Ok((request, Answer { requests: self.clone(), to, id, outcome }))
     }
 
@@ -237,7 +237,7 @@ mod tests {
 
     fn ask(requests: &Requests, to: &str) -> Result<(Iq, Answer), RequestError> {
         let payload = element("query").ns("jabber:iq:version");
-        let (request, answer) = requests.begin(jid(SERVER), jid(to), None, IqKind::Get, payload)?;
+        let (request, answer) = requests.begin(jid(SERVER), jid(to), None, IqKind::Get, payload.into())?;
         let Stanza::Iq(iq) = request else { unreachable!("a request is an iq") };
         Ok((iq, answer))
     }

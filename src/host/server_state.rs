@@ -18,10 +18,9 @@ use crate::jid::Jid;
 use crate::limit::Budgets;
 use crate::metrics::Metrics;
 use crate::session::SessionTable;
-use crate::stanza::{IqKind, Stanza};
+use crate::stanza::{Content, IqKind, Stanza};
 use crate::storage::{self, Storage, StorageError, WireIds};
 use crate::tasks::Tasks;
-use crate::xml::Node;
 
 /// What all tasks of the server share: its domains, the store, the sessions, the limits. There is one, and
 /// every task holds it.
@@ -226,10 +225,10 @@ impl ServerState {
         from: Jid,
         to: Jid,
         kind: IqKind,
-        payload: Node,
+        content: impl Into<Content>,
     ) -> Result<(Stanza, Answer), RequestError> {
         let session = to.to_full().and_then(|full| self.sessions.find(&full));
-        self.requests.begin(from, to, session, kind, payload)
+        self.requests.begin(from, to, session, kind, content.into())
     }
 
     /// Counts refusals of the store because an account stores too much.

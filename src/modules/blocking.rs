@@ -105,8 +105,7 @@ pub async fn is_blocked(cx: &Cx<'_>, user: &BareJid, head: &Head) -> Result<bool
 /// # Errors
 /// `not-acceptable` with `<blocked/>` if the recipient is blocked.
 pub async fn refuse_outgoing(cx: &Cx<'_>, head: &Head) -> Result<(), Halt> {
-    let (Some(session), Some(to)) = (cx.origin.session(), &head.to) else { return Ok(()) };
-    let user = session.jid().to_bare();
+    let (Some(user), Some(to)) = (cx.origin.user(), &head.to) else { return Ok(()) };
     if is_always_heard(&user, to) {
         return Ok(());
     }

@@ -97,13 +97,17 @@ pub fn received(
 /// Copies a message that a client of `user` has sent, and that was accepted (XEP-0280 §7). The copy has the
 /// id that the message has in the archive of `user` (XEP-0359 §2.1).
 pub fn sent(cx: &mut Cx<'_>, user: &BareJid, message: &Message, kept: Option<Kept>) {
-    let Some(sender) = cx.origin.session() else { return };
+    // A component that writes in the name of the user has no session (XEP-0356 §5): all get the copy.
+    let sender = cx.origin.session();
+    if sender.is_none() && !cx.origin.is_of(user) {
+        return;
+    }
     // The user's sessions have got the message itself, or the copy of its recipient.
     if message.head.to.as_ref().is_none_or(|to| to.bare_str() == user.as_str()) {
         return;
     }
     let sessions = cx.server.sessions.of(user);
-    let gets_copy = |session: &&SessionRef| session.flags().carbons && *session != sender;
+    let gets_copy = |session: &&SessionRef| session.flags().carbons && Some(*session) != sender;
     let others: Devices<'_> = sessions.iter().filter(gets_copy).collect();
     if !others.is_empty() && is_eligible(message, Side::Sender) {
         let mut original = message.clone();

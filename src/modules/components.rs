@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use crate::host::components::Components as Table;
+use crate::host::components::{Components as Table, is_of_host};
 use crate::host::{AddressKind, Asked, Cx, Discovery, Manifest, Module, Registry, Status, Xep};
 use crate::jid::Jid;
 use crate::payload::disco::Item;
@@ -17,7 +17,10 @@ impl Module for Components {
         &Manifest {
             name: "components",
             summary: "Lets other programs have domains here: gateways, bots, services",
-            xeps: &[Xep { number: 114, version: "1.6", status: Status::Complete }],
+            xeps: &[
+                Xep { number: 114, version: "1.6", status: Status::Complete },
+                Xep { number: 356, version: "0.4.1", status: Status::Partial },
+            ],
         }
     }
 
@@ -35,16 +38,9 @@ impl Discovery for Components {
             return Ok(None);
         }
         let (config, table) = (cx.server.config.load(), cx.server.shared::<Table>());
-        let hosts = cx.server.hosts();
-        let is_below = |domain: &str, host: &str| {
-            domain.strip_suffix(host).is_some_and(|above| above.ends_with('.'))
-        };
-        let is_here = |domain: &str| {
-            is_below(domain, &cx.host.domain)
-                || !hosts.iter().any(|host| is_below(domain, &host.domain))
-        };
         let here = config.components.iter().filter(|component| {
-            table.is_connected(&component.domain) && is_here(&component.domain)
+            table.is_connected(&component.domain)
+                && is_of_host(cx.server, &component.domain, &cx.host.domain)
         });
         let items = here.filter_map(|component| {
             let jid = Jid::domain_only(&component.domain).ok()?;

@@ -23,6 +23,7 @@ use self::change::{interested, push, replace};
 use self::unavailable::available;
 use crate::host::contact_list::ContactLists;
 use crate::host::lifecycle::{self, Event, EventKind, Listener};
+use crate::host::privileges::push_roster;
 use crate::host::{
     Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, RosterLocks, Status,
     Xep,
@@ -151,6 +152,7 @@ async fn set(
                 let push = push(user, &session, item::listed(&item), version);
                 cx.outbox.send_behind(push);
             }
+            push_roster(cx.server, user, &item::listed(&item), version);
             cx.outbox.unlock_behind(lock);
             let before = old.as_ref().map_or(&[][..], |old| &old.groups);
             if before != groups {
@@ -176,6 +178,7 @@ async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
     for session in interested(cx, user) {
         cx.outbox.send_behind(push(user, &session, item::removed(jid), version));
     }
+    push_roster(cx.server, user, &item::removed(jid), version);
     cx.outbox.unlock_behind(lock);
     for presence in farewell(user, &available(cx, user), &item) {
         cx.outbox.send(Stanza::Presence(presence));

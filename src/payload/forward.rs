@@ -7,9 +7,9 @@ use crate::ns;
 /// The namespace.
 pub const NS: &str = "urn:xmpp:forward:0";
 
-/// Appends `<forwarded/>` with a whole message in `jabber:client`, as it is stored or sent: without a
-/// declaration of that namespace. `stamp`: when the message was received, if that was earlier.
-pub fn write_forwarded(out: &mut Vec<u8>, message: &[u8], stamp: Option<Timestamp>) {
+/// Appends `<forwarded/>` with a whole stanza in `jabber:client`, as it is stored or sent: without a
+/// declaration of that namespace. `stamp`: when the stanza was received, if that was earlier.
+pub fn write_forwarded(out: &mut Vec<u8>, stanza: &[u8], stamp: Option<Timestamp>) {
     let mut add = |parts: &[&str]| {
         for part in parts {
             out.extend_from_slice(part.as_bytes());
@@ -19,10 +19,13 @@ pub fn write_forwarded(out: &mut Vec<u8>, message: &[u8], stamp: Option<Timestam
     if let Some(at) = stamp {
         add(&["<delay xmlns='", delay::NS, "' stamp='", &at.to_string(), "'/>"]);
     }
-    if let Some(rest) = message.strip_prefix(b"<message") {
-        // The element around it has another namespace (XEP-0297 §3.2).
-        add(&["<message xmlns='", ns::CLIENT, "'"]);
-        out.extend_from_slice(rest);
+    for start in ["<message", "<iq", "<presence"] {
+        if let Some(rest) = stanza.strip_prefix(start.as_bytes()) {
+            // The element around it has another namespace (XEP-0297 §3.2).
+            add(&[start, " xmlns='", ns::CLIENT, "'"]);
+            out.extend_from_slice(rest);
+            break;
+        }
     }
     out.extend_from_slice(b"</forwarded>");
 }

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use tracing::Instrument as _;
 
 use super::route::{Router, carry, drain, settle};
-use super::{bounce, iq, message, outcome, presence};
+use super::{bounce, iq, message, outcome, presence, privileged};
 use crate::host::{Cx, Keeping, Origin, Outbox, ServerState, components};
 use crate::jid::{FullJid, Jid};
 use crate::session::Session;
@@ -86,6 +86,12 @@ impl Router {
         mut stanza: Stanza,
     ) -> Result<(), StreamCondition> {
         accept(&self.server, origin, &mut stanza)?;
+        if let Origin::Component(domain) = origin {
+            match Box::pin(privileged::take(self, domain, stanza)).await {
+                Some(left) => stanza = left,
+                None => return Ok(()),
+            }
+        }
         let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
         carry(self, origin, &mut outbox, &mut keeping, stanza).await;
         drain(self, &mut outbox, &mut keeping, None).await;
@@ -123,6 +129,7 @@ pub fn refuse(
 ///   (RFC 6120 §8.1.2.2), and `to` is at a domain of ours: this server is no relay.
 /// - A component: `from` is at the domain for which it has authenticated, which is not a host (XEP-0114
 ///   §3).
+/// - A component that acts for a user: `from` is the account (XEP-0356 §5, §6).
 /// - A service: `from` is at its own domain.
 /// - This server: `from` is at a host.
 ///
@@ -140,11 +147,12 @@ pub fn accept(
         return Ok(());
     }
     let head = stanza.head();
-    let (Some(from), Some(to)) = (&head.from, &head.to) else {
+    let (Some(sender), Some(to)) = (&head.from, &head.to) else {
         return Err(StreamCondition::ImproperAddressing);
     };
-    let from = from.domain();
+    let from = sender.domain();
     let is_owner = match origin {
+        Origin::Account(user) => sender.as_str() == user.as_str(),
         Origin::Client(_) => true,
         Origin::Component(domain) => from == domain && server.host(domain).is_none(),
         Origin::Internal => server.host(from).is_some(),

@@ -48,7 +48,7 @@ async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     let may_ask = match found.map(|found| found.access) {
         Some(Access::Admins) => cx.is_of_admin().await?,
         Some(Access::Owner | Access::OwnerElseForbidden | Access::OwnerElseNotAllowed) => {
-            cx.origin.client().is_some_and(|client| client.domain() == cx.host.domain)
+            cx.origin.user().is_some_and(|user| user.domain() == cx.host.domain)
         }
         _ => true,
     };

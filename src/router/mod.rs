@@ -20,6 +20,7 @@ pub mod message;
 mod outcome;
 mod photo;
 pub mod presence;
+mod privileged;
 pub mod probe;
 mod release;
 mod remote;

@@ -24,7 +24,7 @@ pub(super) fn leaves(cx: &Cx<'_>, stanza: Stanza) -> Result<(), Halt> {
     }
     match cx.server.remote_servers() {
         Some(remote) => {
-            let by = cx.origin.client().map(|client| client.to_bare());
+            let by = cx.origin.user();
             remote.send(stanza, by.as_ref()).map_err(Halt::from)
         }
         None if matches!(cx.origin, Origin::Internal) => Err(Halt::Drop("remote server not found")),

@@ -1,8 +1,10 @@
 """An external component (XEP-0114) made with slixmpp: a gateway in small."""
 
 import asyncio
+from xml.etree import ElementTree as ET
 
 import slixmpp
+from slixmpp.plugins.xep_0060.stanza.pubsub import Item
 
 from client import within
 from with_slixmpp import SlixmppClient
@@ -17,11 +19,15 @@ class Gateway(slixmpp.ComponentXMPP):
         super().__init__(
             server.component_domain, server.component_secret, "127.0.0.1", server.components
         )
-        for plugin in ("xep_0030", "xep_0199"):
+        for plugin in ("xep_0030", "xep_0199", "xep_0356"):
             self.register_plugin(plugin)
         self["xep_0030"].add_identity(category="gateway", itype="irc", name="IRC")
         self.started = asyncio.get_running_loop().create_future()
         self.probes = asyncio.Queue()
+        self.pushes = asyncio.Queue()
+        self.privileged = asyncio.Event()
+        self.add_event_handler("privileges_advertised", lambda _: self.privileged.set())
+        self.add_event_handler("roster_update", self.pushes.put_nowait)
         self.add_event_handler("session_start", lambda _: self._settle(True))
         self.add_event_handler("stream_error", lambda error: self._settle(error["condition"]))
         self.add_event_handler("message", self._message)
@@ -33,7 +39,7 @@ class Gateway(slixmpp.ComponentXMPP):
             self.started.set_result(how)
 
     def _message(self, message):
-        if message["type"] != "error":
+        if message["type"] != "error" and message["body"]:
             message.reply(f"{message['to'].user} has read {message['body']}").send()
 
     def _subscribe(self, presence):
@@ -57,7 +63,7 @@ class Connected:
 
 
 class Guest(SlixmppClient):
-    more = ("xep_0030", "xep_0199")
+    more = ("xep_0030", "xep_0060", "xep_0199")
 
 
 async def a_gateway_talks_to_users(make, _):
@@ -82,6 +88,46 @@ async def a_gateway_talks_to_users(make, _):
             assert probe["to"].bare == irc and probe["from"].bare == romeo.bare, probe
 
 
+async def a_gateway_acts_for_its_users(make, other):
+    """What gateways such as slidge do: contacts, messages that were written elsewhere, bookmarks (XEP-0356)."""
+    async with make() as romeo, other() as juliet:
+        irc = f"nurse@{romeo.server.component_domain}"
+        async with Connected(romeo.server) as gateway:
+            await within(gateway.privileged.wait(), "the privileges")
+            privileges = gateway["xep_0356"]
+            granted = privileges.granted_privileges[romeo.domain]
+            assert (granted.roster, granted.message) == ("both", "outgoing"), granted
+            await privileges.set_roster(
+                romeo.bare, {irc: {"name": "Nurse", "subscription": "both", "groups": ["IRC"]}}
+            )
+            await romeo.push(irc, "none")
+            roster = await privileges.get_roster(romeo.bare)
+            assert roster["roster"]["items"][slixmpp.JID(irc)]["name"] == "Nurse", roster
+            # Written by romeo on the other network.
+            message = gateway.make_message(
+                mto=juliet.bare, mfrom=romeo.bare, mbody="from elsewhere", mtype="chat"
+            )
+            privileges.send_privileged_message(message)
+            got = await juliet.message()
+            assert (got.body, got.sender) == ("from elsewhere", romeo.bare), got
+            # A bookmark.
+            iq = romeo.xmpp.make_iq_set(ifrom=romeo.bare)
+            iq["pubsub"]["publish"]["node"] = "urn:xmpp:bookmarks:1"
+            item = Item()
+            item["id"] = f"room@{romeo.server.component_domain}"
+            item["payload"] = ET.fromstring("<conference xmlns='urn:xmpp:bookmarks:1' name='A'/>")
+            iq["pubsub"]["publish"].append(item)
+            answer = await privileges.send_privileged_iq(iq)
+            assert answer["type"] == "result", answer
+            # Not granted.
+            foreign = gateway.make_message(mto=juliet.bare, mfrom=romeo.full, mbody="no", mtype="chat")
+            errors = asyncio.Queue()
+            gateway.add_event_handler("message_error", errors.put_nowait)
+            privileges.send_privileged_message(foreign)
+            error = await within(errors.get(), "an error")
+            assert error["error"]["condition"] == "forbidden", error
+
+
 async def a_wrong_secret_is_refused(make, _):
     async with make() as romeo:
         wrong = Gateway(romeo.server)
@@ -92,4 +138,4 @@ async def a_wrong_secret_is_refused(make, _):
         wrong.abort()
 
 
-SCENARIOS = [a_gateway_talks_to_users, a_wrong_secret_is_refused]
+SCENARIOS = [a_gateway_talks_to_users, a_gateway_acts_for_its_users, a_wrong_secret_is_refused]

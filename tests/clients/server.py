@@ -136,6 +136,8 @@ class Waxwing(Server):
             f'[[host]]\ndomain = "{DOMAIN}"\n'
             "[[component]]\n"
             f'domain = "{self.component_domain}"\nsecret = "{self.component_secret}"\n'
+            'roster = "both"\nmessage = "outgoing"\n'
+            'iq = { "http://jabber.org/protocol/pubsub" = "both" }\n'
             "[listen]\n"
             f'c2s = ["127.0.0.1:{self.c2s}"]\n'
             f'c2s_tls = ["127.0.0.1:{self.c2s_tls}"]\n'

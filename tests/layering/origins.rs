@@ -1,7 +1,8 @@
 //! Rule: `from` comes from authentication, so only the streams make the origins that stand for a
 //! peer: `Origin::Client`, `Origin::Server` and `Origin::Component`. Only the router makes those that
 //! stand for ourselves, `Origin::Internal` and `Origin::Service`: features send by the outbox or by
-//! `Route`, and the router makes the origin from the address.
+//! `Route`, and the router makes the origin from the address. Nobody else makes `Origin::Account`, for which a
+//! component needs a privilege.
 
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::visit::{self, Visit};
@@ -20,7 +21,7 @@ const STREAMS: [&str; 5] = ["c2s", "component", "http", "s2s", "stream"];
 /// Those who send to us.
 const PEERS: [&str; 3] = ["Client", "Component", "Server"];
 /// Ourselves.
-const OURS: [&str; 2] = ["Internal", "Service"];
+const OURS: [&str; 3] = ["Account", "Internal", "Service"];
 
 /// The origins that a module must not make.
 fn forbidden(module: &str) -> Vec<&'static str> {

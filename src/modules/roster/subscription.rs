@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::change::{interested, push, replace};
-use crate::host::{Cx, RosterLock, RosterLocks};
+use crate::host::{Cx, RosterLock, RosterLocks, privileges};
 use crate::jid::{BareJid, Jid};
 use crate::roster::item;
 use crate::roster::subscription::{State, Step, Way};
@@ -143,6 +143,7 @@ fn differ(old: &RosterItem, new: &RosterItem) -> bool {
 /// the outbox.
 pub fn push_changed(cx: &Cx<'_>, user: &BareJid, changed: &Changed) {
     let Some((node, version)) = &changed.item else { return };
+    privileges::push_roster(cx.server, user, node, *version);
     for session in interested(cx, user) {
         let push = push(user, &session, node.clone(), *version);
         if session.deliver(Arc::new(push)).is_err() {

@@ -1,0 +1,214 @@
+//! How components connect, what they may send, and what becomes of what is sent to them (XEP-0114).
+
+use std::time::Duration;
+
+use waxwing::host::components::Components;
+
+use crate::house::{House, ends_with, header};
+
+#[tokio::test]
+async fn a_stream_that_is_not_that_of_a_component_ends_with_the_reason() {
+    let house = House::new("[auth]\nslow_addresses = false").await;
+    for (said, condition) in [
+        (header("irc.localhost", "jabber:client"), "invalid-namespace"),
+        (header("irc.localhost", "jabber:component:connect"), "invalid-namespace"),
+        (header("localhost", NS), "host-unknown"),
+        (header("mail.localhost", NS), "host-unknown"),
+        (header("libera.irc.localhost", NS), "host-unknown"),
+        (header("@", NS), "host-unknown"),
+        (header("irc.localhost", NS).replace("to='irc.localhost'", ""), "improper-addressing"),
+        ("<message/>".to_owned(), "bad-format"),
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), "bad-format"),
+    ] {
+        let mut peer = house.connect();
+        peer.say(said).await;
+        // RFC 6120 §4.9.1.2: an error comes in a stream.
+        let heard = ends_with(&mut peer, condition).await;
+        assert!(heard.contains("<stream:stream xmlns='jabber:component:accept'"), "{heard}");
+    }
+    for instead in ["<handshake>0</handshake>", "<handshake/>", "<message to='a@b' from='c@d'/>"] {
+        let mut peer = house.connect();
+        peer.say(header("irc.localhost", NS)).await;
+        peer.say(instead).await;
+        ends_with(&mut peer, "not-authorized").await;
+    }
+    let mut wrong = house.tries("irc.localhost", "south").await;
+    ends_with(&mut wrong, "not-authorized").await;
+    house.close().await;
+}
+
+const NS: &str = "jabber:component:accept";
+
+#[tokio::test]
+async fn a_component_is_an_item_of_its_host_and_talks_to_users() {
+    let house = House::new("").await;
+    let mut romeo = house.romeo().await;
+    let items = "<iq type='get' id='1' to='localhost'>\
+                 <query xmlns='http://jabber.org/protocol/disco#items'/></iq>";
+    romeo.say(items).await;
+    let heard = romeo.hears("</iq>").await;
+    assert!(!heard.contains("irc.localhost"), "{heard}");
+    let mut irc = house.component().await;
+    romeo.say(items).await;
+    let heard = romeo.hears("</iq>").await;
+    assert!(heard.contains("jid='irc.localhost' name='IRC'"), "{heard}");
+
+    romeo.say("<message to='a%b@irc.localhost' type='chat'><body>Hi</body></message>").await;
+    let heard = irc.hears("</message>").await;
+    assert!(heard.contains("from='romeo@localhost/orchard'"), "{heard}");
+    irc.say("<message from='a%b@irc.localhost/x' to='romeo@localhost' type='chat'><body>Ho</body></message>").await;
+    let heard = romeo.hears("</message>").await;
+    assert!(heard.contains("from='a%b@irc.localhost/x'") && heard.contains("<body>Ho<"), "{heard}");
+    // A request in each direction, and its answer.
+    romeo
+        .say("<iq type='get' id='2' to='irc.localhost'><query xmlns='jabber:iq:version'/></iq>")
+        .await;
+    irc.hears("</iq>").await;
+    irc.say("<iq type='result' id='2' from='irc.localhost' to='romeo@localhost/orchard'/>").await;
+    romeo.hears("id='2'").await;
+    irc.say("<iq type='get' id='3' from='irc.localhost' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    let heard = irc.hears("id='3'").await;
+    assert!(heard.contains("from='localhost'"), "{heard}");
+    // What is malformed is answered, and the stream goes on.
+    irc.say("<iq type='get' id='4' from='irc.localhost' to='@'><ping xmlns='urn:xmpp:ping'/></iq>")
+        .await;
+    irc.hears("<jid-malformed ").await;
+    irc.say(
+        "<iq type='get' from='irc.localhost' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>",
+    )
+    .await;
+    irc.hears("<bad-request ").await;
+    irc.say("</stream:stream>").await;
+    irc.hears("</stream:stream>").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_component_sends_in_its_own_name_only() {
+    let house = House::new("").await;
+    for (stanza, condition) in [
+        ("<message from='romeo@localhost' to='romeo@localhost'/>", "invalid-from"),
+        ("<message from='a@other.localhost' to='romeo@localhost'/>", "invalid-from"),
+        ("<message from='a@x.irc.localhost' to='romeo@localhost'/>", "invalid-from"),
+        ("<message to='romeo@localhost'/>", "improper-addressing"),
+        ("<message from='@' to='romeo@localhost'/>", "improper-addressing"),
+        ("<message from='irc.localhost'/>", "improper-addressing"),
+        ("<log xmlns='jabber:component:accept' from='irc.localhost'/>", "unsupported-stanza-type"),
+        ("<message from='irc.localhost' to='romeo@localhost'><a></message>", "not-well-formed"),
+    ] {
+        let mut irc = house.component().await;
+        irc.say(stanza).await;
+        ends_with(&mut irc, condition).await;
+    }
+    let mut irc = house.component().await;
+    irc.say("<message from='irc.localhost' to='romeo@localhost'><body>").await;
+    let much = "x".repeat(1 << 16);
+    for _ in 0..5 {
+        irc.say(&much).await;
+    }
+    ends_with(&mut irc, "policy-violation").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn who_writes_to_a_component_that_is_away_is_told() {
+    let house = House::new("").await;
+    let mut romeo = house.romeo().await;
+    for told in ["is away", "is away again"] {
+        romeo
+            .say("<message to='a@irc.localhost' type='chat' id='m'><body>Hi</body></message>")
+            .await;
+        let heard = romeo.hears("</message>").await;
+        assert!(
+            heard.contains("<remote-server-timeout ") && heard.contains("type='error'"),
+            "{told}: {heard}"
+        );
+        let mut irc = house.component().await;
+        irc.say("</stream:stream>").await;
+        irc.hears("</stream:stream>").await;
+        let table = house.server.state().shared::<Components>();
+        while table.is_connected("irc.localhost") {
+            tokio::task::yield_now().await;
+        }
+    }
+    romeo
+        .say("<iq type='get' id='9' to='irc.localhost'><query xmlns='jabber:iq:version'/></iq>")
+        .await;
+    romeo.hears("<remote-server-timeout ").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn contacts_at_a_component_that_has_come_back_are_asked_for_their_presence() {
+    let house = House::new("").await;
+    let mut romeo = house.romeo().await;
+    let mut irc = house.component().await;
+    romeo.say("<presence to='a@irc.localhost' type='subscribe'/>").await;
+    let heard = irc.hears("<presence ").await + &irc.hears(">").await;
+    assert!(
+        heard.contains("type='subscribe'") && heard.contains("from='romeo@localhost'"),
+        "{heard}"
+    );
+    irc.say("<presence from='a@irc.localhost' to='romeo@localhost' type='subscribed'/>").await;
+    romeo.hears("subscription='to'").await;
+    drop(irc);
+    let table = house.server.state().shared::<Components>();
+    while table.is_connected("irc.localhost") {
+        tokio::task::yield_now().await;
+    }
+    let mut irc = house.component().await;
+    let heard = irc.hears("type='probe'").await;
+    assert!(
+        heard.contains("from='romeo@localhost'") && heard.contains("to='a@irc.localhost'"),
+        "{heard}"
+    );
+    irc.say("<presence from='a@irc.localhost/x' to='romeo@localhost'><show>dnd</show></presence>")
+        .await;
+    romeo.hears("<show>dnd</show>").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_component_has_as_many_connections_as_it_may_and_domains_below_its_own() {
+    let house = House::new("connections = 2\nsubdomains = true").await;
+    let mut romeo = house.romeo().await;
+    let mut both = [house.component().await, house.component().await];
+    let mut third = house.tries("irc.localhost", "north").await;
+    ends_with(&mut third, "conflict").await;
+    for number in 0..20 {
+        romeo
+            .say(format!(
+                "<message to='a{number}@x.irc.localhost' id='m{number}'><body/></message>"
+            ))
+            .await;
+    }
+    // Each comes to one of the two.
+    assert_eq!(house.server.state().shared::<Components>().of("irc.localhost").len(), 2);
+    let mut seen = 0;
+    while seen < 20 {
+        for irc in &mut both {
+            let more = tokio::io::AsyncReadExt::read_buf(&mut irc.reader, &mut irc.heard);
+            drop(tokio::time::timeout(Duration::from_millis(20), more).await);
+        }
+        let heard = both.iter().map(|irc| String::from_utf8_lossy(&irc.heard));
+        seen = heard.map(|heard| heard.matches("<message ").count()).sum();
+    }
+    both[1]
+        .say("<message from='a1@x.irc.localhost/y' to='romeo@localhost/orchard'><body>Ho</body></message>")
+        .await;
+    romeo.hears("from='a1@x.irc.localhost/y'").await;
+    assert_eq!(seen, 20);
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_secrets_are_answered_late() {
+    let house = House::new("").await;
+    let began = tokio::time::Instant::now();
+    for _ in 0..12 {
+        let mut wrong = house.tries("irc.localhost", "south").await;
+        ends_with(&mut wrong, "not-authorized").await;
+    }
+    assert!(began.elapsed() > Duration::from_secs(20), "{:?}", began.elapsed());
+    house.close().await;
+}
