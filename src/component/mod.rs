@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::open::{Opened, Refused};
 use crate::config::LimitsConfig;
-use crate::host::{Route as _, ServerState, privileges};
 use crate::host::components::{ComponentQueue, Components, gone};
+use crate::host::{Route as _, ServerState, privileges};
 use crate::listen::Accepted;
 use crate::router::Router;
 use crate::stanza::StreamCondition;

@@ -185,9 +185,7 @@ pub fn has(server: &ServerState, to: &Jid) -> bool {
 /// Whether the component with this configured domain belongs to this host: it is below the host, or below none.
 #[must_use]
 pub fn is_of_host(server: &ServerState, domain: &str, host: &str) -> bool {
-    let is_below = |host: &str| {
-        domain.strip_suffix(host).is_some_and(|above| above.ends_with('.'))
-    };
+    let is_below = |host: &str| domain.strip_suffix(host).is_some_and(|above| above.ends_with('.'));
     is_below(host) || !server.hosts().iter().any(|other| is_below(&other.domain))
 }
 

@@ -237,7 +237,8 @@ mod tests {
 
     fn ask(requests: &Requests, to: &str) -> Result<(Iq, Answer), RequestError> {
         let payload = element("query").ns("jabber:iq:version");
-        let (request, answer) = requests.begin(jid(SERVER), jid(to), None, IqKind::Get, payload.into())?;
+        let (request, answer) =
+            requests.begin(jid(SERVER), jid(to), None, IqKind::Get, payload.into())?;
         let Stanza::Iq(iq) = request else { unreachable!("a request is an iq") };
         Ok((iq, answer))
     }

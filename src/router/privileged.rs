@@ -15,8 +15,8 @@ use crate::host::{
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::forward::{self, write_forwarded};
-use crate::stanza::{Condition, Content, Iq, IqKind, Message, MessageKind, Refusal, Stanza};
 use crate::stanza::StanzaError;
+use crate::stanza::{Condition, Content, Iq, IqKind, Message, MessageKind, Refusal, Stanza};
 use crate::xml::{ElementRef, Frame, element};
 
 /// Takes what the component with this domain asks for as a privileged entity, and carries it to the end. Returns any
@@ -194,8 +194,7 @@ async fn act(router: &Router, host: &Host, user: &BareJid, stanza: Stanza) {
     let origin = &Origin::Account(user.clone());
     let copy = stanza.clone();
     let (mut outbox, mut keeping) = (Outbox::default(), Keeping::of(&stanza, None));
-    let mut cx =
-        Cx { server, registry, host, origin, outbox: &mut outbox, keeping: &mut keeping };
+    let mut cx = Cx { server, registry, host, origin, outbox: &mut outbox, keeping: &mut keeping };
     let done = Box::pin(leaves(&mut cx, user, stanza)).await;
     outcome::span(&copy, origin).in_scope(|| bounce::end(&mut cx, &copy, done));
     drain(router, &mut outbox, &mut keeping, None).await;

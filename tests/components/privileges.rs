@@ -60,7 +60,10 @@ async fn privileges_are_told_after_the_handshake() {
     let house = House::new("roster = 'get'\nroster_push = false").await;
     let mut irc = house.component().await;
     let heard = irc.hears("</message>").await;
-    assert!(heard.contains("<perm access='roster' type='get' push='false'/></privilege>"), "{heard}");
+    assert!(
+        heard.contains("<perm access='roster' type='get' push='false'/></privilege>"),
+        "{heard}"
+    );
     house.close().await;
 }
 
@@ -93,7 +96,10 @@ async fn a_component_reads_and_changes_the_roster_of_a_user() {
     // What others change is told, too.
     juliet.say("<presence to='romeo@localhost' type='subscribe'/>").await;
     let heard = irc.hears("</iq>").await;
-    assert!(heard.contains("jid='romeo@localhost'") && heard.contains("ask='subscribe'"), "{heard}");
+    assert!(
+        heard.contains("jid='romeo@localhost'") && heard.contains("ask='subscribe'"),
+        "{heard}"
+    );
     irc.say(roster("set", "3", "<item jid='nurse@irc.localhost' subscription='remove'/>")).await;
     juliet.hears("subscription='remove'").await;
     irc.hears("subscription='remove'").await;
@@ -199,9 +205,8 @@ async fn a_message_in_the_name_of_others_is_refused() {
     ] {
         is_refused(&mut irc, &written("localhost", message), "bad-request").await;
     }
-    let empty = format!(
-        "<message from='irc.localhost' to='localhost'><privilege xmlns='{NS}'/></message>"
-    );
+    let empty =
+        format!("<message from='irc.localhost' to='localhost'><privilege xmlns='{NS}'/></message>");
     is_refused(&mut irc, &empty, "bad-request").await;
     romeo.say("<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>").await;
     let heard = romeo.hears("id='end'").await;
@@ -246,13 +251,19 @@ async fn a_request_in_the_name_of_a_user_is_answered_to_the_component() {
     ))
     .await;
     let heard = irc.hears("</privilege></iq>").await;
-    assert!(heard.contains("id='in3' type='result'>") && heard.contains("<name>A</name>"), "{heard}");
+    assert!(
+        heard.contains("id='in3' type='result'>") && heard.contains("<name>A</name>"),
+        "{heard}"
+    );
     // An error is told as one, and as it came: a stranger does not learn who is online.
     let get = get.replace("a@irc.localhost", "romeo@localhost/orchard");
     irc.say(asked("juliet@localhost", "get", &get)).await;
     let heard = irc.hears("</error></iq>").await;
     assert!(heard.contains("id='outer' type='error'><privilege "), "{heard}");
-    assert!(heard.contains("from='romeo@localhost/orchard' to='juliet@localhost' id='in3'"), "{heard}");
+    assert!(
+        heard.contains("from='romeo@localhost/orchard' to='juliet@localhost' id='in3'"),
+        "{heard}"
+    );
     assert_eq!(heard.matches("<service-unavailable ").count(), 1, "{heard}");
     irc.hears("</iq>").await;
     house.close().await;
