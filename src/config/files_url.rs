@@ -1,4 +1,4 @@
-//! Where the files of users are: on the disk, and on the web.
+//! Where the files of users are, on the disk and on the web, and where our pages are.
 
 use std::path::PathBuf;
 
@@ -21,6 +21,20 @@ impl Config {
         if let Some(url) = &self.files.url {
             return Some(url.trim_end_matches('/').to_owned());
         }
+        self.own_url(domain)
+    }
+
+    /// Where browsers reach our pages from outside, for a host: without a `/` at the end. `None` if there is no such
+    /// address.
+    #[must_use]
+    pub fn pages_url(&self, domain: &str) -> Option<String> {
+        let configured = |url: &String| url.trim_end_matches('/').to_owned();
+        let own = || self.own_url(domain).or_else(|| self.files.url.as_ref().map(configured));
+        self.invitations.url.as_ref().map(configured).or_else(own)
+    }
+
+    /// Our own port for HTTPS, at a host.
+    fn own_url(&self, domain: &str) -> Option<String> {
         let port = self.listen.https.first()?.port();
         // The system chooses a port, and nobody knows it before.
         let port = Some(port).filter(|port| *port > 0)?;
@@ -58,6 +72,24 @@ mod tests {
         }
         let idn = url("", "müller.example");
         assert_eq!(idn.as_deref(), Some("https://xn--mller-kva.example:7443"));
+    }
+
+    #[test]
+    fn the_address_of_pages_is_configured_or_our_own_or_that_of_files() {
+        let url = |text: &str| {
+            let text = format!("{text}\n[[host]]\ndomain = \"example.org\"\n");
+            Config::parse(&text, "test").unwrap().pages_url("example.org")
+        };
+        let files = "files.url = \"https://f.example/\"";
+        for (text, expected) in [
+            (String::new(), Some("https://example.org:7443")),
+            (files.to_owned(), Some("https://example.org:7443")),
+            (format!("listen.https = []\n{files}"), Some("https://f.example")),
+            ("listen.https = []".to_owned(), None),
+            ("invitations.url = \"https://c.example/\"".to_owned(), Some("https://c.example")),
+        ] {
+            assert_eq!(url(&text).as_deref(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::section::{choice, section};
 use super::units::{days, minutes};
-use super::value::{Count, OneOf, Switch, Time};
+use super::value::{Count, HttpsAddress, OneOf, Switch, Time};
 
 choice! {
     /// Who may invite people to make an account.
@@ -34,4 +34,10 @@ section! {
 
     /// Invitations of one account that are open.
     per_account: usize = 20 => Count::between(1, 10_000), Reload;
+
+    /// Address at which browsers reach our pages from outside, for example `https://chat.example.org`. What follows it in
+    /// links is `/invite/…`. Set it if browsers come through a reverse proxy. If it is not set, it is that of the host
+    /// at the port of the first address of `listen.https`; without one, it is `files.url`; without that, links are for
+    /// chat clients only.
+    url: Option<String> = None => HttpsAddress, Reload;
 }

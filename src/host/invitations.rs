@@ -175,6 +175,29 @@ pub fn uri(invitation: &Invitation, token: &str) -> String {
     }
 }
 
+/// The page that explains an invitation (XEP-0401 §4.2). `None` if the server has no address for pages.
+#[must_use]
+pub fn landing_url(config: &Config, invitation: &Invitation, token: &str) -> Option<String> {
+    let base = config.pages_url(invitation.inviter.domain())?;
+    Some(format!("{base}/invite/{token}"))
+}
+
+/// The invitations of a user that can be used now, newest first.
+///
+/// # Errors
+/// If the store fails.
+pub async fn open_of(
+    storage: &dyn Storage,
+    user: &BareJid,
+    now: Timestamp,
+) -> storage::Result<Vec<Invitation>> {
+    let mut found = storage.invitations().invitations(Some(user), SHOWN).await?;
+    found.retain(|known| known.is_open(now));
+    Ok(found)
+}
+
+/// Invitations of a user that are shown at most.
+const SHOWN: usize = 200;
 /// Characters of a token that is looked up.
 const MOST: usize = 64;
 

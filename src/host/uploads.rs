@@ -72,6 +72,18 @@ pub fn later(now: Timestamp, by: Duration) -> Timestamp {
     Timestamp::from_micros(now.as_micros().saturating_add(micros))
 }
 
+/// Removes a file of a user: nobody can download it any more. `false` if the user has no such file.
+///
+/// # Errors
+/// If the store fails.
+pub async fn remove_own(server: &ServerState, user: &BareJid, id: FileId) -> storage::Result<bool> {
+    let is_removed = server.storage.files().remove_file(user, id).await?;
+    if let Some(uploads) = server.find_shared::<Uploads>().filter(|_| is_removed) {
+        uploads.sweep_soon.notify_one();
+    }
+    Ok(is_removed)
+}
+
 /// The name of the signature in the address of an upload.
 pub const SIGNATURE: &str = "s";
 

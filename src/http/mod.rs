@@ -11,6 +11,7 @@ mod deadline;
 pub mod files;
 pub mod host_meta;
 pub mod monitoring;
+pub mod pages;
 mod peer;
 pub mod static_files;
 pub mod websocket;

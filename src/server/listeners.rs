@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use crate::bytestream;
 use crate::c2s::{self, C2s, bosh, websocket};
 use crate::component;
-use crate::http::{self, api, files, host_meta, monitoring, static_files};
+use crate::http::{self, api, files, host_meta, monitoring, pages, static_files};
 use crate::listen::{self, Accepted, Transport};
 use crate::s2s::{self, Servers};
 use crate::tls::Purpose;
@@ -100,6 +100,7 @@ impl Services {
         let routes = Router::new()
             .merge(api::routes(Arc::clone(&c2s.router)))
             .merge(files::routes(Arc::clone(c2s.server())))
+            .merge(pages::routes(&c2s.router))
             .merge(host_meta::routes(Arc::clone(c2s.server())))
             .merge(static_files::routes(Arc::clone(c2s.server())))
             .merge(websocket::routes(Arc::clone(&c2s)));

@@ -83,10 +83,15 @@ async fn create(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, Comman
     })?;
     let link = invitations::uri(&issued.invitation, &issued.token);
     let expires = issued.invitation.expires.to_string();
+    let page = invitations::landing_url(&cx.config, &issued.invitation, &issued.token);
+    let shown = page.as_ref().unwrap_or(&link);
     let mut text = format!("{link}\nIt works until {expires}.");
+    if let Some(page) = &page {
+        text = format!("{page}\nFor a chat client: {text}");
+    }
     // A chat client shows no picture made of characters.
     if cx.caller.uid().is_some() {
-        let code = QrCode::new(&link).map_err(|e| CommandError::Failed(e.to_string()))?;
+        let code = QrCode::new(shown).map_err(|e| CommandError::Failed(e.to_string()))?;
         // For a terminal with light characters on a dark ground.
         let code = code.render::<Dense1x2>();
         let (dark, light) = (Dense1x2::Light, Dense1x2::Dark);
@@ -94,7 +99,7 @@ async fn create(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, Comman
         text = format!("{code}\n\n{text}");
     }
     let id = issued.invitation.id.to_string();
-    let json = json!({ "id": id, "uri": link, "expires": expires });
+    let json = json!({ "id": id, "uri": link, "landing_url": page, "expires": expires });
     Ok(Outcome::Done { text, json })
 }
 

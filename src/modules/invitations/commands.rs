@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::config::Inviters;
+use crate::config::{Config, Inviters};
 use crate::host::command::CommandError;
 use crate::host::invitations::{self, Issued, NotInvited, Wish, of_user};
 use crate::host::{Cx, HostCommand};
@@ -93,7 +93,7 @@ async fn create(cx: &Cx<'_>, user: &BareJid, wish: Wish) -> Result<Form, Command
     let (storage, now) = (&*cx.server.storage, cx.server.clock.now());
     let by_operator = cx.is_of_admin().await?;
     let issued = invitations::create(storage, &config, now, user, by_operator, wish).await;
-    issued.map(|issued| result(&issued)).map_err(|refused| match refused {
+    issued.map(|issued| result(&config, &issued)).map_err(|refused| match refused {
         NotInvited::Storage(error) => CommandError::Storage(error),
         NotInvited::Taken(_) => CommandError::Conflict(refused.to_string()),
         NotInvited::Disabled | NotInvited::TooMany => CommandError::Invalid(refused.to_string()),
@@ -101,12 +101,16 @@ async fn create(cx: &Cx<'_>, user: &BareJid, wish: Wish) -> Result<Form, Command
 }
 
 /// XEP-0401 §4.1. Its table of fields (§10.1) calls `expire` by another name than its text and examples.
-fn result(issued: &Issued) -> Form {
+fn result(config: &Config, issued: &Issued) -> Form {
     let Issued { invitation, token } = issued;
     let field = |name, value: &str| Field::new(name, FieldKind::TextSingle).value(value);
     let form = Form::new(FormKind::Result).form_type(RESULT);
-    form.field(field("uri", &invitations::uri(invitation, token)))
-        .field(field("expire", &invitation.expires.to_string()))
+    let form = form.field(field("uri", &invitations::uri(invitation, token)));
+    let form = match invitations::landing_url(config, invitation, token) {
+        Some(url) => form.field(field("landing-url", &url)),
+        None => form,
+    };
+    form.field(field("expire", &invitation.expires.to_string()))
 }
 
 const NAME: &str = "username";

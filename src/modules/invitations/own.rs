@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use crate::host::command::{CommandError, Outcome};
+use crate::host::invitations::open_of;
 use crate::host::{AccountCommand, Cx};
 use crate::jid::BareJid;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind, Submitted};
@@ -85,15 +86,10 @@ async fn list(cx: &Cx<'_>, user: &BareJid) -> Result<Outcome, CommandError> {
     Ok(Outcome::Table { columns: columns.map(Into::into).to_vec(), rows })
 }
 
-/// Those that can be used, newest first.
 async fn open(cx: &Cx<'_>, user: &BareJid) -> Result<Vec<Invitation>, CommandError> {
-    let now = cx.server.clock.now();
-    let mut found = cx.server.storage.invitations().invitations(Some(user), SHOWN).await?;
-    found.retain(|known| known.is_open(now));
-    Ok(found)
+    Ok(open_of(&*cx.server.storage, user, cx.server.clock.now()).await?)
 }
 
 const REVOKE: &str = "revoke";
-const SHOWN: usize = 200;
 const INSTRUCTIONS: &str =
     "A link that you take back does not work any more. Choose none to see all.";

@@ -4,12 +4,11 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use crate::host::command::{CommandError, Outcome};
-use crate::host::uploads::url;
+use crate::host::uploads::{remove_own, url};
 use crate::host::{AccountCommand, Cx};
 use crate::jid::BareJid;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind, Submitted};
 use crate::storage::FileId;
-use crate::upload::Uploads;
 
 /// The command.
 pub(super) struct Files;
@@ -66,9 +65,8 @@ impl AccountCommand for Files {
         }
         let mut removed = 0;
         for id in ids {
-            removed += u64::from(files.remove_file(user, id).await?);
+            removed += u64::from(remove_own(cx.server, user, id).await?);
         }
-        cx.server.shared::<Uploads>().sweep_soon.notify_one();
         let text = format!("Removed: {removed}.");
         Ok(Outcome::Done { text, json: Value::Null })
     }
