@@ -143,14 +143,17 @@ def checks(server, args):
             run = functools.partial(scenario, server)
             yield name, lambda: in_process(server, run, SlixmppClient, SlixmppClient, next(numbers))
     for program in args.terminal:
+        import terminal_files
         import terminals
 
-        for what, device in (
-            ("is one of the devices", devices.Device), ("is in a room", rooms.Guest),
+        for module, what, device in (
+            (terminals, "is one of the devices", devices.Device),
+            (terminals, "is in a room", rooms.Guest),
+            (terminal_files, "sends a file", terminal_files.Receiver),
         ):
-            scenario = getattr(terminals, f"{program}_{what.replace(' ', '_')}")
+            scenario = getattr(module, f"{program}_{what.replace(' ', '_')}", None)
             name = f"{program}: {what}"
-            if args.only in name:
+            if scenario and args.only in name:
                 yield name, lambda: in_process(server, scenario, device, device, next(numbers))
     for library, command, environment, ways, what in outside(args):
         if what != CUTS and not server.has_all:
