@@ -19,6 +19,10 @@ mod removal;
 mod resume;
 #[path = "files/retraction.rs"]
 mod retraction;
+#[path = "files/s3.rs"]
+mod s3;
+#[path = "files/s3_store.rs"]
+mod s3_store;
 #[path = "files/turns.rs"]
 mod turns;
 

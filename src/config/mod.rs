@@ -37,6 +37,7 @@ mod registration;
 mod reload;
 mod rooms;
 mod s2s;
+mod s3;
 mod secret;
 mod section;
 mod service_uri;
@@ -79,6 +80,7 @@ pub use self::registration::RegistrationConfig;
 pub use self::reload::Pending;
 pub use self::rooms::{RoomCreators, RoomWhois, RoomsConfig};
 pub use self::s2s::{S2sConfig, S2sPolicy, StaticHost};
+pub use self::s3::S3Config;
 pub use self::secret::Secret;
 pub use self::service_uri::ServiceUri;
 pub use self::static_files::StaticFilesConfig;
@@ -107,6 +109,8 @@ pub struct Config {
     pub archive: ArchiveConfig,
     /// Files that users upload.
     pub files: FilesConfig,
+    /// A bucket for them.
+    pub s3: S3Config,
     /// The HTTP API.
     pub api: ApiConfig,
     /// Files of the operator.
@@ -158,6 +162,7 @@ impl Config {
             invitations: InvitationsConfig::defaults(&domains),
             archive: ArchiveConfig::defaults(&domains),
             files: FilesConfig::defaults(&domains),
+            s3: S3Config::defaults(&domains),
             api: ApiConfig::defaults(&domains),
             static_files: StaticFilesConfig::defaults(&domains),
             pubsub: PubSubConfig::defaults(&domains),
@@ -208,6 +213,7 @@ impl Config {
         self.invitations.warn(&mut warnings);
         self.archive.warn(&mut warnings);
         self.files.warn(&mut warnings);
+        self.s3.warn(&mut warnings);
         self.api.warn(&mut warnings);
         self.static_files.warn(&mut warnings);
         self.pubsub.warn(&mut warnings);

@@ -9,7 +9,7 @@ use super::{
     AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig,
     ComponentConfig, ContactConfig, DataPolicyConfig, ExternalServicesConfig, FilesConfig,
     HostConfig, InvitationsConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig,
-    RegistrationConfig, RoomsConfig, S2sConfig, StaticFilesConfig, StorageConfig, StrangersConfig,
+    RegistrationConfig, RoomsConfig, S2sConfig, S3Config, StaticFilesConfig, StorageConfig, StrangersConfig,
 };
 
 /// The description of a section.
@@ -33,6 +33,7 @@ pub(super) fn sections(domains: &[String]) -> Vec<SectionDocs> {
         docs::<InvitationsConfig>(domains),
         docs::<ArchiveConfig>(domains),
         docs::<FilesConfig>(domains),
+        docs::<S3Config>(domains),
         docs::<ApiConfig>(domains),
         docs::<StaticFilesConfig>(domains),
         docs::<PubSubConfig>(domains),

@@ -20,9 +20,9 @@ use super::{
     AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig,
     ComponentConfig, Config, ContactConfig, DEFAULT_DOMAIN, DataPolicyConfig,
     ExternalServicesConfig, FilesConfig, HostConfig, InvitationsConfig, LimitsConfig, ListenConfig,
-    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, S2sConfig, StaticFilesConfig,
+    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, S2sConfig, S3Config, StaticFilesConfig,
     StorageConfig, StrangersConfig, admin, auth, component, contact, data_policy,
-    external_services, host, limits, listen, rooms,
+    external_services, host, limits, listen, rooms, s3,
 };
 
 impl Config {
@@ -134,6 +134,7 @@ impl<'a> Document<'a> {
             invitations: self.section::<InvitationsConfig>(domains, no_check, problems),
             archive: self.section::<ArchiveConfig>(domains, no_check, problems),
             files: self.section::<FilesConfig>(domains, no_check, problems),
+            s3: self.section::<S3Config>(domains, s3::check, problems),
             api: self.section::<ApiConfig>(domains, no_check, problems),
             static_files: self.section::<StaticFilesConfig>(domains, no_check, problems),
             pubsub: self.section::<PubSubConfig>(domains, no_check, problems),

@@ -69,6 +69,7 @@ impl Config {
             mut invitations,
             mut archive,
             mut files,
+            mut s3,
             mut api,
             mut static_files,
             mut pubsub,
@@ -95,6 +96,7 @@ impl Config {
         invitations.keep(&running.invitations, &mut names);
         archive.keep(&running.archive, &mut names);
         files.keep(&running.files, &mut names);
+        s3.keep(&running.s3, &mut names);
         api.keep(&running.api, &mut names);
         static_files.keep(&running.static_files, &mut names);
         pubsub.keep(&running.pubsub, &mut names);
@@ -119,6 +121,7 @@ impl Config {
             invitations,
             archive,
             files,
+            s3,
             api,
             static_files,
             pubsub,
@@ -314,6 +317,11 @@ mod tests {
                     let rest: String =
                         rest.map(|(name, value)| format!("{name} = {value}\n")).collect();
                     format!("{}[[component]]\n{line}{rest}", host("a.example"))
+                }
+                // A bucket wants an address and a key.
+                ("s3", "bucket") => {
+                    let rest = "endpoint = 'https://a'\naccess_key = 'a'\nsecret = 'a'\n";
+                    format!("{}[s3]\n{line}{rest}", host("a.example"))
                 }
                 ("host", _) => format!("{}{line}", host("a.example")),
                 ("rooms", _) => format!("{}[[rooms]]\n{line}", host("a.example")),

@@ -41,11 +41,14 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
         // Those without a default show an example.
         let kept = |line: &str| {
             let examples = [
+                "#access_key",
                 "#authorities",
                 "#backup",
                 "#bosh",
+                "#bucket",
                 "#certificate",
                 "#directory",
+                "#endpoint",
                 "#forward_reports",
                 "#info",
                 "#key",

@@ -27,6 +27,7 @@ mod selection;
 mod server_configs;
 mod stream;
 mod tlsa;
+mod web_client;
 mod x509;
 
 use std::path::PathBuf;
@@ -45,6 +46,7 @@ pub use self::peer::{CertificateFault, PeerCertificate};
 pub use self::server_configs::Purpose;
 pub use self::stream::TlsStream;
 pub use self::tlsa::{Tlsa, public_key_hash};
+pub use self::web_client::web_client;
 
 use self::client_certificates::ClientCertificates;
 use self::host::{Host, own_files};

@@ -33,6 +33,18 @@ pub trait ContentStore: Send + Sync {
     async fn open(&self, hash: ContentHash) -> io::Result<Option<Box<dyn Content>>>;
     /// Removes a content, if it is there.
     async fn remove(&self, hash: ContentHash) -> io::Result<()>;
+    /// An address at which everybody can fetch a content for some minutes, as this type and with this
+    /// `Content-Disposition`. `None` if it is fetched here.
+    fn address(&self, _: ContentHash, _media_type: &str, _disposition: &str) -> Option<String> {
+        None
+    }
+    /// Tries whether the store can be used. Nothing is changed.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    async fn try_out(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// An upload that is being written.

@@ -41,6 +41,17 @@ impl Directory {
         self.partial().join(id.to_string())
     }
 
+    /// Opens what was uploaded of a file, for reading. With its size.
+    pub(super) async fn open_upload(&self, id: FileId) -> io::Result<(Box<dyn Content>, u64)> {
+        let path = self.upload(id);
+        blocking(move || {
+            let file = File::open(path)?;
+            let size = file.metadata()?.len();
+            Ok((Box::new(OpenContent(Arc::new(file))) as Box<dyn Content>, size))
+        })
+        .await
+    }
+
     fn content(&self, hash: ContentHash) -> PathBuf {
         let digits = hash.to_string();
         let (folder, name) = digits.split_at(2);

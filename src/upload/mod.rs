@@ -6,9 +6,12 @@
 
 mod content;
 mod directory;
+mod locks;
 mod media_type;
 mod name;
+mod s3;
 mod signature;
+mod store_error;
 mod turns;
 mod uploads;
 
@@ -16,6 +19,8 @@ pub use content::{Content, ContentStore, Writing};
 pub use directory::Directory;
 pub use media_type::MediaType;
 pub use name::{clean, percent_decoded, percent_encoded};
+pub use s3::Bucket;
 pub use signature::SlotKey;
+pub use store_error::StoreError;
 pub use turns::{Turn, Turns};
 pub use uploads::{KeepError, Swept, Uploads};

@@ -10,10 +10,12 @@
 
 use std::io;
 
-use tokio::sync::{Mutex, Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell};
 
 use super::content::ContentStore;
+use super::locks::Locks;
 use super::signature::SlotKey;
+use super::store_error::StoreError;
 use super::turns::Turns;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{self, ContentHash, FileBounds, FileId, Storage};
@@ -27,8 +29,7 @@ pub struct Uploads {
     /// Something was removed: a sweep is worth it.
     pub sweep_soon: Notify,
     key: OnceCell<SlotKey>,
-    /// By the first digit of the hash.
-    locks: [Mutex<()>; 16],
+    locks: Locks,
 }
 
 /// What was removed.
@@ -58,7 +59,7 @@ impl Uploads {
     #[must_use]
     pub fn new(contents: Box<dyn ContentStore>) -> Self {
         let (turns, sweep_soon) = (Turns::default(), Notify::new());
-        Self { contents, turns, sweep_soon, key: OnceCell::new(), locks: Default::default() }
+        Self { contents, turns, sweep_soon, key: OnceCell::new(), locks: Locks::default() }
     }
 
     /// The key with which slots are signed.
@@ -83,7 +84,7 @@ impl Uploads {
         size: u64,
         bounds: FileBounds,
     ) -> Result<bool, KeepError> {
-        let _lock = self.lock(hash).lock().await;
+        let _lock = self.locks.lock(hash).await;
         storage.files().announce_content(hash, size).await?;
         self.contents.keep(id, hash).await?;
         let completed = storage.files().complete(id, hash, bounds).await?;
@@ -119,6 +120,9 @@ impl Uploads {
                     Ok(is_removed) => swept.contents += u64::from(is_removed),
                     Err(KeepError::Disk(error)) => {
                         tracing::error!(%hash, %error, "cannot remove a content that no file has");
+                        if StoreError::is_lasting(&error) {
+                            return Ok(swept);
+                        }
                     }
                     Err(error) => return Err(error),
                 }
@@ -148,18 +152,14 @@ impl Uploads {
         storage: &dyn Storage,
         hash: ContentHash,
     ) -> Result<bool, KeepError> {
-        let _lock = self.lock(hash).lock().await;
+        // Whoever has the lock is about to make it the content of a file.
+        let Some(_lock) = self.locks.try_lock(hash) else { return Ok(false) };
         // Somebody may have uploaded it again.
         if !storage.files().is_unused(hash).await? {
             return Ok(false);
         }
         self.contents.remove(hash).await?;
         Ok(storage.files().forget_content(hash).await?)
-    }
-
-    fn lock(&self, hash: ContentHash) -> &Mutex<()> {
-        let [first, ..] = hash.bytes();
-        &self.locks[usize::from(first >> 4)]
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
     ("[limit]\ndepth = 9", 1, 2, "there is no section `limit`", "write [limits]"),
     ("[[hosts]]", 1, 3, "there is no section `hosts`", "write [[host]]"),
     ("[zzz]", 1, 2, "there is no section `zzz`",
-        "the sections are host, listen, auth, registration, invitations, archive, files, api, static_files, pubsub, client_state, rooms, component, s2s, strangers, storage, limits, budgets, admin, contact, data_policy, external_services, log"),
+        "the sections are host, listen, auth, registration, invitations, archive, files, s3, api, static_files, pubsub, client_state, rooms, component, s2s, strangers, storage, limits, budgets, admin, contact, data_policy, external_services, log"),
     ("limits = 5", 1, 1, "`limits` is a section", "write [limits]"),
     ("[[limits]]", 1, 3, "`limits` is a section", "write [limits]"),
     ("[limits]\nping_anser = 5", 2, 1, "[limits] has no option `ping_anser`", "write `ping_answer`"),

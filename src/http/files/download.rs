@@ -4,7 +4,8 @@ use std::io;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{
-    CONTENT_LENGTH, CONTENT_RANGE, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, RANGE,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -37,6 +38,9 @@ pub(super) async fn answer(
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
     }
     let is_get = request.method == Method::GET;
+    if is_get && let Some(elsewhere) = elsewhere(uploads, content, &head) {
+        return Ok(elsewhere);
+    }
     let wanted = match header(&request.headers, &RANGE) {
         Some(range) if is_get && is_same(&request.headers, file, content) => {
             asked(range, file.size)
@@ -54,13 +58,26 @@ pub(super) async fn answer(
         headers::put(&mut head, CONTENT_RANGE, &range);
     }
     headers::put(&mut head, CONTENT_LENGTH, &part.length.to_string());
-    let open = uploads.contents.open(content).await.map_err(|error| Refused::failed(&error))?;
+    let open = uploads.contents.open(content).await.map_err(|error| Refused::of_contents(&error))?;
     let Some(open) = open else {
-        tracing::error!(file = %file.id, %content, "the content of a file is not on the disk");
+        tracing::error!(file = %file.id, %content, "the content of a file is lost");
         return Err(Refused::Failed);
     };
     let body = if is_get { Body::from_stream(pieces(open, part)) } else { Body::empty() };
     Ok((status, head, body).into_response())
+}
+
+/// Sends the client to the store that has the content, if it is to fetch it there (RFC 9110 §15.4.3). There nothing runs
+/// as a page of ours, since it is another origin; type and disposition are those of here.
+fn elsewhere(uploads: &Uploads, content: ContentHash, head: &HeaderMap) -> Option<Response> {
+    let value = |name| header(head, name).unwrap_or_default();
+    let (media_type, how) = (value(&CONTENT_TYPE), value(&CONTENT_DISPOSITION));
+    let address = uploads.contents.address(content, media_type, how)?;
+    let mut head = HeaderMap::new();
+    headers::put(&mut head, LOCATION, &address);
+    // The address is valid for some minutes only.
+    headers::put(&mut head, CACHE_CONTROL, "no-store");
+    Some((StatusCode::FOUND, head).into_response())
 }
 
 /// The bytes of a part, one piece in memory at a time.

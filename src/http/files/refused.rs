@@ -1,21 +1,28 @@
 //! Why a request about a file is refused, and the answer.
 
+use std::io::{self, ErrorKind};
+
 use axum::http::StatusCode;
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_RANGE, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 
 use super::headers;
 use crate::http::WITHOUT_TLS;
+use crate::upload::StoreError;
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Refused {
     /// What was sent contradicts itself, or is not what the slot is for.
     Bad(&'static str),
+    /// The store of files is not reached, or has too much to do.
+    Away,
     /// Too many uploads at once.
     Busy,
     /// The file is there already, or these bytes do not follow those that are there: so many.
     Conflict(Option<u64>),
+    /// The store of files failed.
+    Elsewhere,
     /// The server failed.
     Failed,
     /// The signature is missing or wrong.
@@ -24,6 +31,8 @@ pub(super) enum Refused {
     Full,
     /// The slot or the file has expired.
     Gone,
+    /// The store of files does not answer in time.
+    Late,
     /// No length is told.
     LengthRequired,
     /// There is no such method.
@@ -43,24 +52,45 @@ pub(super) enum Refused {
 impl Refused {
     /// Logs an error of the store or the disk.
     pub(super) fn failed(error: &dyn std::fmt::Display) -> Self {
-        tracing::error!(%error, "cannot serve a file");
+        tracing::error!(%error, "{FAILED}");
         Self::Failed
+    }
+
+    /// Logs an error of the disk, or of the store of files elsewhere.
+    pub(super) fn of_contents(error: &io::Error) -> Self {
+        let refused = match (StoreError::of(error), error.kind()) {
+            (Some(StoreError::Busy(_) | StoreError::Unreachable(_)), _) => Self::Away,
+            (Some(StoreError::Full(_)), _) => Self::Full,
+            (Some(StoreError::Late), _) => Self::Late,
+            (Some(StoreError::Refused(_)), _) => Self::Elsewhere,
+            (
+                None,
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge,
+            ) => Self::Full,
+            (None, _) => return Self::failed(error),
+        };
+        let what = if refused == Self::Full { "there is no room for a file" } else { FAILED };
+        tracing::error!(%error, "{what}");
+        refused
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let (status, text) = match self {
+            Self::Away => (StatusCode::SERVICE_UNAVAILABLE, "The store of files is not there."),
             Self::Bad(text) => (StatusCode::BAD_REQUEST, text),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "There are too many uploads."),
             Self::Conflict(None) => (StatusCode::CONFLICT, "The file was uploaded already."),
             Self::Conflict(Some(_)) => {
                 (StatusCode::CONFLICT, "These are not the bytes that follow.")
             }
+            Self::Elsewhere => (StatusCode::BAD_GATEWAY, "The store of files has failed."),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "The server has failed."),
             Self::Forbidden => (StatusCode::FORBIDDEN, "The signature is missing or wrong."),
             Self::Full => (StatusCode::INSUFFICIENT_STORAGE, "The server has no room."),
             Self::Gone => (StatusCode::GONE, "It has expired."),
+            Self::Late => (StatusCode::GATEWAY_TIMEOUT, "The store of files does not answer."),
             Self::LengthRequired => (StatusCode::LENGTH_REQUIRED, "The length is missing."),
             Self::NotAllowed => {
                 (StatusCode::METHOD_NOT_ALLOWED, "There is no such method for files.")
@@ -78,7 +108,7 @@ impl IntoResponse for Refused {
         headers::put(head, CACHE_CONTROL, "no-store");
         match self {
             Self::Taken => headers::put(head, RETRY_AFTER, "10"),
-            Self::Busy => headers::put(head, RETRY_AFTER, "30"),
+            Self::Away | Self::Busy | Self::Late => headers::put(head, RETRY_AFTER, "30"),
             Self::Conflict(Some(offset)) => {
                 headers::put(head, headers::UPLOAD_OFFSET, &offset.to_string());
             }
@@ -89,3 +119,5 @@ impl IntoResponse for Refused {
         answer
     }
 }
+
+const FAILED: &str = "cannot serve a file";

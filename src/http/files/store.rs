@@ -3,7 +3,6 @@
 //!
 //! A body goes to the disk in pieces. What has come when the connection is lost stays, and can be continued.
 
-use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -40,7 +39,7 @@ pub(super) async fn answer(
     let working = deadline.working();
     let (turn, file) = upload::take_turn(server, uploads, file.id).await?;
     must_be_open(server, &file)?;
-    let uploaded = uploads.contents.uploaded(file.id).await.map_err(|error| of_disk(&error))?;
+    let uploaded = uploads.contents.uploaded(file.id).await.map_err(|error| Refused::of_contents(&error))?;
     let is_next = match request.method {
         Method::PATCH => part.start == uploaded,
         _ => part.start <= uploaded,
@@ -55,7 +54,7 @@ pub(super) async fn answer(
     }
     let stopped = turn.stopped();
     let writing = uploads.contents.write(file.id, part.start, turn).await;
-    let mut writing = writing.map_err(|error| of_disk(&error))?;
+    let mut writing = writing.map_err(|error| Refused::of_contents(&error))?;
     drop(working);
     let last = receive(body, part.length, &mut *writing, deadline, &stopped).await?;
     let _working = deadline.working();
@@ -78,7 +77,7 @@ async fn finish(
     _budget: Held,
 ) -> Result<Response, Refused> {
     write(&mut *writing, last).await?;
-    let (hash, turn) = writing.finish().await.map_err(|error| of_disk(&error))?;
+    let (hash, turn) = writing.finish().await.map_err(|error| Refused::of_contents(&error))?;
     let uploads = server.shared::<Uploads>();
     let bounds = bounds(&server.config.load(), file.purpose);
     let kept = uploads.keep(&*server.storage, file.id, hash, file.size, bounds).await;
@@ -91,7 +90,7 @@ async fn finish(
         }
         // It was removed meanwhile. Its bytes are removed with the next contents that nobody has.
         Ok(false) => Err(Refused::NotFound),
-        Err(KeepError::Disk(error)) => Err(of_disk(&error)),
+        Err(KeepError::Disk(error)) => Err(Refused::of_contents(&error)),
         Err(KeepError::Storage(StorageError::Full(_))) => Err(Refused::Full),
         Err(KeepError::Storage(error)) => Err(Refused::failed(&error)),
     }
@@ -127,7 +126,7 @@ async fn receive(
 }
 
 async fn write(writing: &mut dyn Writing, piece: Bytes) -> Result<(), Refused> {
-    writing.write(piece).await.map_err(|error| of_disk(&error))
+    writing.write(piece).await.map_err(|error| Refused::of_contents(&error))
 }
 
 /// What the body is of the file: its place and its length.
@@ -197,16 +196,6 @@ fn budget(server: &ServerState, request: &Parts) -> Result<Held, Refused> {
             uploads.count(scope, Action::Error);
             Err(Refused::Busy)
         }
-    }
-}
-
-fn of_disk(error: &io::Error) -> Refused {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            tracing::error!(%error, "there is no room for a file");
-            Refused::Full
-        }
-        _ => Refused::failed(error),
     }
 }
 

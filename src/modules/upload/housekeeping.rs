@@ -13,6 +13,9 @@ pub(super) async fn run(server: Arc<ServerState>) {
     let stopping = server.tasks.stopping();
     let uploads = server.shared::<Uploads>();
     let mut pause = SOON;
+    if let Some(Err(error)) = stopping.run_until_cancelled(uploads.contents.try_out()).await {
+        tracing::error!(%error, "files cannot be uploaded or downloaded");
+    }
     loop {
         let woken = timeout(pause, uploads.sweep_soon.notified());
         if stopping.run_until_cancelled(woken).await.is_none() {

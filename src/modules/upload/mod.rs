@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::host::lifecycle::{Event, EventKind, Listener};
 use crate::host::{Cx, Manifest, Module, Registry, ServerState, Status, Xep};
 use crate::stanza::StanzaError;
-use crate::upload::{Directory, Uploads};
+use crate::upload::{Bucket, ContentStore, Directory, Uploads};
 
 /// Gives slots for files.
 pub struct Upload;
@@ -36,7 +36,12 @@ impl Module for Upload {
     }
 
     fn configure(&self, config: &Config, on: &mut Registry) {
-        on.shared(Uploads::new(Box::new(Directory::new(config.files_directory()))));
+        let local = Directory::new(config.files_directory());
+        let contents: Box<dyn ContentStore> = match Bucket::new(&config.s3, local.clone()) {
+            Some(bucket) => Box::new(bucket),
+            None => Box::new(local),
+        };
+        on.shared(Uploads::new(contents));
         if config.files_url(config.default_domain()).is_some() {
             on.service(Arc::new(service::UploadService)).account_command(&command::Files);
         }
