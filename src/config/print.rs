@@ -9,7 +9,8 @@ use super::{
     AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig,
     ComponentConfig, ContactConfig, DataPolicyConfig, ExternalServicesConfig, FilesConfig,
     HostConfig, InvitationsConfig, LimitsConfig, ListenConfig, LogConfig, PubSubConfig,
-    RegistrationConfig, RoomsConfig, S2sConfig, S3Config, StaticFilesConfig, StorageConfig, StrangersConfig,
+    RegistrationConfig, RoomsConfig, S2sConfig, S3Config, StaticFilesConfig, StorageConfig,
+    StrangersConfig,
 };
 
 /// The description of a section.

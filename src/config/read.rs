@@ -20,9 +20,9 @@ use super::{
     AdminConfig, ApiConfig, ArchiveConfig, AuthConfig, BudgetsConfig, ClientStateConfig,
     ComponentConfig, Config, ContactConfig, DEFAULT_DOMAIN, DataPolicyConfig,
     ExternalServicesConfig, FilesConfig, HostConfig, InvitationsConfig, LimitsConfig, ListenConfig,
-    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, S2sConfig, S3Config, StaticFilesConfig,
-    StorageConfig, StrangersConfig, admin, auth, component, contact, data_policy,
-    external_services, host, limits, listen, rooms, s3,
+    LogConfig, PubSubConfig, RegistrationConfig, RoomsConfig, S2sConfig, S3Config,
+    StaticFilesConfig, StorageConfig, StrangersConfig, admin, auth, component, contact,
+    data_policy, external_services, host, limits, listen, rooms, s3,
 };
 
 impl Config {

@@ -105,7 +105,11 @@ async fn an_object_that_ends_too_early_is_no_whole_file() {
     let file = house.file("a.bin", &content, None).await;
     *store.fault.lock() = Fault::Cut;
     let cut = house.get(&file, "").await;
-    assert!(cut.head.contains("content-length: 300000\r\n") && cut.body.len() < 300_000, "{}", cut.head);
+    assert!(
+        cut.head.contains("content-length: 300000\r\n") && cut.body.len() < 300_000,
+        "{}",
+        cut.head
+    );
     *store.fault.lock() = Fault::None;
     assert_eq!(house.get(&file, "").await.body, content);
     house.close().await;
@@ -194,12 +198,16 @@ async fn downloads_are_sent_to_the_store_if_that_is_wanted() {
 /// The path and the query at the store to which a download is sent.
 async fn redirected(house: &House, file: &Slot, address: SocketAddr) -> String {
     let mut io = house.connect();
-    let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", file.path);
+    let request =
+        format!("GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", file.path);
     io.write_all(request.as_bytes()).await.unwrap();
     let mut heard = String::new();
     timeout(crate::house::PATIENCE, io.read_to_string(&mut heard)).await.unwrap().unwrap();
     assert!(heard.starts_with("HTTP/1.1 302 "), "{heard}");
-    assert!(heard.contains("cache-control: no-store\r\n") && heard.ends_with("\r\n\r\n"), "{heard}");
+    assert!(
+        heard.contains("cache-control: no-store\r\n") && heard.ends_with("\r\n\r\n"),
+        "{heard}"
+    );
     let location = heard.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
     let path = location.strip_prefix(&format!("http://{address}")).unwrap();
     assert!(path.starts_with("/files/"), "{path}");

@@ -175,7 +175,12 @@ fn refused(store: &Store, asked: &Asked, body: &[u8]) -> Option<(u16, &'static s
     }
     let moment = format!(
         "{}-{}-{}T{}:{}:{}Z",
-        &at[..4], &at[4..6], &at[6..8], &at[9..11], &at[11..13], &at[13..15]
+        &at[..4],
+        &at[4..6],
+        &at[6..8],
+        &at[9..11],
+        &at[11..13],
+        &at[13..15]
     );
     let moment = Timestamp::parse(&moment).unwrap();
     let age = (waxwing::clock::Clock::system().now().as_micros() - moment.as_micros()) / 1_000_000;
@@ -239,6 +244,7 @@ fn the_store_signs_as_its_documentation_says() {
         X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host";
     let headers = [("host", "examplebucket.s3.amazonaws.com")];
     let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-    let found = signed("GET", "/test.txt", query, &headers, "20130524T000000Z", "us-east-1", secret);
+    let found =
+        signed("GET", "/test.txt", query, &headers, "20130524T000000Z", "us-east-1", secret);
     assert_eq!(found, "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404");
 }

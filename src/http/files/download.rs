@@ -58,7 +58,8 @@ pub(super) async fn answer(
         headers::put(&mut head, CONTENT_RANGE, &range);
     }
     headers::put(&mut head, CONTENT_LENGTH, &part.length.to_string());
-    let open = uploads.contents.open(content).await.map_err(|error| Refused::of_contents(&error))?;
+    let open =
+        uploads.contents.open(content).await.map_err(|error| Refused::of_contents(&error))?;
     let Some(open) = open else {
         tracing::error!(file = %file.id, %content, "the content of a file is lost");
         return Err(Refused::Failed);

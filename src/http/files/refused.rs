@@ -63,10 +63,9 @@ impl Refused {
             (Some(StoreError::Full(_)), _) => Self::Full,
             (Some(StoreError::Late), _) => Self::Late,
             (Some(StoreError::Refused(_)), _) => Self::Elsewhere,
-            (
-                None,
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge,
-            ) => Self::Full,
+            (None, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
+                Self::Full
+            }
             (None, _) => return Self::failed(error),
         };
         let what = if refused == Self::Full { "there is no room for a file" } else { FAILED };

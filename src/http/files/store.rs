@@ -39,7 +39,8 @@ pub(super) async fn answer(
     let working = deadline.working();
     let (turn, file) = upload::take_turn(server, uploads, file.id).await?;
     must_be_open(server, &file)?;
-    let uploaded = uploads.contents.uploaded(file.id).await.map_err(|error| Refused::of_contents(&error))?;
+    let uploaded =
+        uploads.contents.uploaded(file.id).await.map_err(|error| Refused::of_contents(&error))?;
     let is_next = match request.method {
         Method::PATCH => part.start == uploaded,
         _ => part.start <= uploaded,

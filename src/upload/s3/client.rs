@@ -181,7 +181,9 @@ impl Client {
         let said = String::from_utf8_lossy(&said);
         let code = inside(&said, "Code");
         let text = match (&code, inside(&said, "Message")) {
-            (Some(code), Some(message)) => format!("{method}: {} {code}: {message}", status.as_u16()),
+            (Some(code), Some(message)) => {
+                format!("{method}: {} {code}: {message}", status.as_u16())
+            }
             (Some(code), None) => format!("{method}: {} {code}", status.as_u16()),
             (None, _) => format!("{method}: {status}"),
         };

@@ -47,11 +47,12 @@ impl Bucket {
         if self.client.size(hash).await? == Some(size) {
             return Ok(());
         }
-        let pieces = stream::try_unfold((content, 0), async |(content, at): (Box<dyn Content>, u64)| {
-            let piece = content.read(at, PIECE).await?;
-            let next = at + piece.len() as u64;
-            io::Result::Ok((!piece.is_empty()).then_some((piece, (content, next))))
-        });
+        let pieces =
+            stream::try_unfold((content, 0), async |(content, at): (Box<dyn Content>, u64)| {
+                let piece = content.read(at, PIECE).await?;
+                let next = at + piece.len() as u64;
+                io::Result::Ok((!piece.is_empty()).then_some((piece, (content, next))))
+            });
         self.client.put(hash, Sent { size, body: Body::from_stream(pieces) }).await
     }
 }
