@@ -340,7 +340,7 @@ fn every_key_is_in_snake_case() {
         "room list --all",
         "room show garden",
         "room set garden roomname Garden",
-        "room affiliate garden ann member",
+        "room member garden ann member",
         "room members garden",
         "room occupants garden",
         "room kick garden nobody",
@@ -386,7 +386,7 @@ fn a_room_is_made_shown_changed_and_destroyed() {
     of_b("room set garden roomname Garden").ends_with(0);
     of_b("room set garden publicroom 0").ends_with(0);
     of_b("room set garden colour green").ends_with(2);
-    of_b("room affiliate garden ann member").ends_with(0);
+    of_b("room member garden ann member").ends_with(0);
     let shown = of_b("room show garden --json").ends_with(0).json();
     assert_eq!((&shown["name"], &shown["public"]), (&json!("Garden"), &json!(false)));
     assert_eq!((&shown["owners"], &shown["members"]), (&json!(1), &json!(1)));

@@ -30,14 +30,14 @@ impl Activity {
         self.counters[0] = self.counters[0].saturating_add(1);
     }
 
-    /// Messages in an hour: those of the last day, or since counting began. `None` in the first hour. The
-    /// hour that has not ended does not count.
+    /// Messages in an hour: those of the last day, or since counting began; `None` before the first message. The hour
+    /// that has not ended counts only if there is no other: a room that has just begun is told at once (XEP-0502 §3.1).
     pub(super) fn per_hour(&self, now: Timestamp) -> Option<f64> {
         let mut this = self.clone();
         this.shift_to(hour(now));
         let hours = (hour(now) - self.began?).clamp(0, HOURS as i64);
         if hours == 0 {
-            return None;
+            return Some(f64::from(this.counters[0]));
         }
         let sum: u64 = this.counters[1..].iter().map(|count| u64::from(*count)).sum();
         Some(sum as f64 / hours as f64)
@@ -90,7 +90,7 @@ mod tests {
         activity.note(&message("<subject>Spells</subject>"), at(0));
         let correction = "<body>Hail</body><replace xmlns='urn:xmpp:message-correct:0' id='a'/>";
         activity.note(&message(correction), at(0));
-        assert_eq!(activity.per_hour(at(0)), None);
+        assert_eq!(activity.per_hour(at(0)), Some(6.0));
         assert_eq!(activity.per_hour(at(1)), Some(6.0));
         assert_eq!(activity.per_hour(at(3)), Some(2.0));
         activity.note(&message("<body>Hail!</body>"), at(3));

@@ -156,7 +156,9 @@ pub(super) fn may_change_role(by: Standing, of: Standing, to: Role) -> Result<()
         }
         // §8.4 takes the voice of equals from moderators; §8.2 does not keep them from kicking equals.
         Role::Visitor => is_below || by.affiliation.is_admin(),
-        Role::None | Role::Participant => is_below || is_peer || by.affiliation.is_admin(),
+        // Each moderator gives voice to each visitor (§8.3).
+        Role::Participant => true,
+        Role::None => is_below || is_peer || by.affiliation.is_admin(),
     };
     match allowed {
         true => Ok(()),

@@ -94,6 +94,13 @@ impl Room {
         }
     }
 
+    /// Whether a session is told a change to this affiliation with its version.
+    pub(super) fn is_told_versions(&self, session: &Jid, to: Affiliation) -> bool {
+        self.versioned.contains_key(session)
+            && self.reads_affiliations(session)
+            && (to != Affiliation::Outcast || self.reads_bans(session))
+    }
+
     /// If the list is full, addresses without an affiliation are removed from it. A client whose version is older than
     /// that gets the whole list.
     pub(super) fn forget_members(&mut self, fx: &mut Effects) {

@@ -7,7 +7,7 @@ use super::cause::Cause;
 use super::invited::Invited;
 use super::occupants::Occupant;
 use super::presence_broadcast::{Details, item};
-use super::{Actor, Affiliation, Effects, Role, Room};
+use super::{Affiliation, Effects, Role, Room};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::datetime::Timestamp;
@@ -65,8 +65,7 @@ impl Room {
                 continue;
             };
             let address = self.jid.with_resource(nick).map_err(|_| Condition::JidMalformed)?;
-            let user = Actor::new(change.user.clone().into_jid(), false);
-            self.nick_for(&user, address)?;
+            self.check_nick(&change.user, address.resource_part())?;
             nicks.push(nick);
         }
         nicks.sort_unstable();
@@ -183,7 +182,7 @@ impl Room {
     }
 
     /// Announces the new affiliation of a user who is not in the room (XEP-0045 §10.3, §10.6, §10.7), to the occupants
-    /// that see real addresses.
+    /// that see real addresses. Those that ask for versions are told with the version (XEP-0463 §5.2.2).
     pub(super) fn announce_affiliation(
         &self,
         user: &BareJid,
@@ -192,7 +191,9 @@ impl Room {
     ) {
         let item = item(affiliation, Some(Role::None)).attr("jid", user.as_str());
         let viewers = self.occupants.iter().filter(|occupant| self.sees_real_addresses(occupant));
-        let to: Vec<Jid> = viewers.flat_map(Occupant::sessions).cloned().collect();
+        let sessions = viewers.flat_map(Occupant::sessions);
+        let is_told = |session: &&Jid| !self.is_told_versions(session, affiliation);
+        let to: Vec<Jid> = sessions.filter(is_told).cloned().collect();
         let message = Message {
             head: Head { from: Some(self.jid.clone().into_jid()), ..Head::default() },
             kind: MessageKind::Normal,

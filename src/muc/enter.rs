@@ -5,6 +5,7 @@ use super::history::Wanted;
 use super::nick::checked;
 use super::occupants::{Seat, cleaned, is_same};
 use super::presence_broadcast::{Details, item, no_presence, status};
+use super::leave::has_error;
 use super::{Actor, Affiliation, Effects, Moment, Room, Whois, says_gone};
 use crate::jid::FullJid;
 use crate::ns;
@@ -41,8 +42,11 @@ impl Room {
                 }
             }
             PresenceKind::Unavailable if is_in => self.leave(actor, presence, &[], fx),
-            // Presence of an occupant that the room has sent on has come back (XEP-0045 §18.1.2).
-            PresenceKind::Error if is_in && says_gone(&presence.content) => {
+            // Presence that the room has sent on has come back (XEP-0045 §18.1.2), or a client says without a reason that
+            // it is in error.
+            PresenceKind::Error
+                if is_in && (says_gone(&presence.content) || !has_error(&presence.content)) =>
+            {
                 self.lost(&actor.jid, fx);
             }
             // A room ignores such presence of somebody who is not an occupant (XEP-0045 §17.3).
@@ -79,7 +83,6 @@ impl Room {
         let seat = Seat::new(actor.jid.clone(), presence);
         let occupant = self.new_occupant(actor, address, seat);
         let nick = occupant.nick.clone();
-        let is_second = self.occupants.get(&nick).is_some();
         self.occupants.add(occupant);
         let mav = self.tell_affiliations(actor, version, fx);
         let Some(occupant) = self.occupants.get(&nick) else { return Ok(()) };
@@ -88,25 +91,42 @@ impl Room {
         let mut own_codes = self.codes_on_entry();
         own_codes.extend(is_new.then_some(201));
         own_codes.extend((asked != nick).then_some(210));
-        self.send_existing_presence(occupant, &actor.jid, fx);
         let details = Details { own_codes: &own_codes, mav, ..Details::default() };
+        self.welcome(actor, &nick, true, &details, wanted, fx);
+        Ok(())
+    }
+
+    /// Sends a session that enters, or enters again, all that a newcomer gets, in the order of XEP-0045 §7.1: the
+    /// presence of the others, its own with these details, history, and subject. If its presence `is_news`, the others
+    /// get it.
+    pub(super) fn welcome(
+        &mut self,
+        actor: &Actor,
+        nick: &str,
+        is_news: bool,
+        details: &Details<'_>,
+        wanted: Wanted,
+        fx: &mut Effects,
+    ) {
+        let Some(occupant) = self.occupants.get(nick) else { return };
+        let Some(seat) = occupant.seat(&actor.jid) else { return };
         let available = PresenceKind::Available;
-        if occupant.is_shown {
+        self.send_existing_presence(occupant, &actor.jid, fx);
+        if is_news && occupant.is_shown {
             self.broadcast_to_others(occupant, seat, available, &Details::default(), fx);
         }
-        if is_second {
-            let others = occupant.sessions().filter(|session| **session != actor.jid);
-            let others = others.cloned().collect();
+        let others = occupant.sessions().filter(|session| **session != actor.jid);
+        let others: Vec<_> = others.cloned().collect();
+        if is_news && !others.is_empty() {
             self.send_self_presence(occupant, seat, available, &Details::default(), others, fx);
         }
-        self.send_self_presence(occupant, seat, available, &details, vec![actor.jid.clone()], fx);
+        self.send_self_presence(occupant, seat, available, details, vec![actor.jid.clone()], fx);
         self.send_history_and_subject(actor, wanted, fx);
-        Ok(())
     }
 
     /// Status codes for every newcomer: whether the room is non-anonymous, and whether it is logged in public
     /// (XEP-0045 §7.2.3, §7.2.12).
-    fn codes_on_entry(&self) -> Vec<u16> {
+    pub(super) fn codes_on_entry(&self) -> Vec<u16> {
         let anyone = (self.config.whois == Whois::Anyone).then_some(100);
         let logged = self.config.public_logging.then_some(170);
         anyone.into_iter().chain(logged).collect()
@@ -195,23 +215,17 @@ impl Room {
         let mav = wanted.and_then(|_| self.tell_affiliations(actor, version, fx));
         let Some(occupant) = self.occupants.get(&nick) else { return };
         let Some(seat) = occupant.seat(&actor.jid) else { return };
-        let available = PresenceKind::Available;
         if is_other {
             fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
         }
         let Some(wanted) = wanted else {
             let details = Details { own_codes, ..Details::default() };
-            return self.broadcast_presence(occupant, seat, available, &details, fx);
+            return self.broadcast_presence(occupant, seat, PresenceKind::Available, &details, fx);
         };
-        self.send_existing_presence(occupant, &actor.jid, fx);
-        if is_other && occupant.is_shown {
-            self.broadcast_to_others(occupant, seat, available, &Details::default(), fx);
-        }
         let mut codes = self.codes_on_entry();
         codes.extend(own_codes);
         let details = Details { own_codes: &codes, mav, ..Details::default() };
-        self.send_self_presence(occupant, seat, available, &details, vec![actor.jid.clone()], fx);
-        self.send_history_and_subject(actor, wanted, fx);
+        self.welcome(actor, &nick, is_other, &details, wanted, fx);
     }
 
     /// Tells a client that it is not in the room (XEP-0045 §7.2.17).

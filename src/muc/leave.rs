@@ -168,6 +168,12 @@ pub fn says_gone(content: &Content) -> bool {
     has_one_of(content, LOST)
 }
 
+/// Whether the content of an error says what the error is.
+#[must_use]
+pub(super) fn has_error(content: &Content) -> bool {
+    readable(content).has_received_child(ns::CLIENT, "error")
+}
+
 /// Whether the content of an error may mean that the session is gone, and may mean something else.
 #[must_use]
 pub fn is_doubtful(content: &Content) -> bool {

@@ -2,11 +2,14 @@
 
 use smol_str::SmolStr;
 
+use super::affiliation_versions::AskedVersion;
+use super::history::Wanted;
 use super::nick_skeleton::skeleton_of;
 use super::occupants::{Seat, cleaned};
 use super::presence_broadcast::{Details, no_presence};
 use super::{Actor, Affiliation, Effects, Moment, Room, RoomLimits};
-use crate::jid::FullJid;
+use crate::jid::{BareJid, FullJid};
+use crate::ns;
 use crate::stanza::{Condition, ErrorKind, Presence, PresenceKind, StanzaError};
 
 /// The address of an occupant, if its nickname is allowed. It is prepared already.
@@ -45,8 +48,16 @@ impl Room {
         };
         let address =
             registered.and_then(|nick| self.jid.with_resource(nick).ok()).unwrap_or(address);
-        let nick = address.resource_part();
-        let is_other = |user: &crate::jid::BareJid| *user != actor.user;
+        self.check_nick(&actor.user, address.resource_part())?;
+        Ok(address)
+    }
+
+    /// Whether a user may have a nickname.
+    ///
+    /// # Errors
+    /// `conflict` if another user has it, has registered it, or has one with the same skeleton.
+    pub(super) fn check_nick(&self, user: &BareJid, nick: &str) -> Result<(), StanzaError> {
+        let is_other = |other: &BareJid| other != user;
         let is_taken = match self.occupants.get(nick) {
             Some(occupant) => is_other(&occupant.user),
             None => {
@@ -58,10 +69,11 @@ impl Room {
         if is_taken || self.members.holder_of(nick).is_some_and(is_other) {
             return Err(conflict());
         }
-        Ok(address)
+        Ok(())
     }
 
-    /// An occupant takes another nickname: with all its sessions, if it has several.
+    /// An occupant takes another nickname: with all its sessions, if it has several. If it asks to enter, it has lost its
+    /// state: it gets all that a newcomer gets, too (XEP-0045 §17.3).
     pub(super) fn change_nick(
         &mut self,
         now: &Moment,
@@ -92,6 +104,9 @@ impl Room {
         let details = Details { codes: &[303], nick: Some(&new_nick), ..Details::default() };
         self.broadcast_presence(&old, &gone, PresenceKind::Unavailable, &details, fx);
         let priority = presence.priority();
+        let x = presence.content.received_child(ns::MUC, "x");
+        let wanted = x.map(|x| Wanted::read(&x, now.at));
+        let version = x.and_then(|x| AskedVersion::read(&x));
         let presence = cleaned(presence);
         for seat in &mut occupant.seats {
             if seat.session == actor.jid {
@@ -100,9 +115,17 @@ impl Room {
         }
         (occupant.nick, occupant.address) = (new_nick.clone(), address);
         self.occupants.add(occupant);
+        let mav = wanted.and_then(|_| self.tell_affiliations(actor, version, fx));
         let Some(occupant) = self.occupants.get(&new_nick) else { return Ok(()) };
         for seat in &occupant.seats {
             fx.change.occupants.extend(Self::stored_occupant(occupant, seat));
+        }
+        if let Some(wanted) = wanted {
+            let mut codes = self.codes_on_entry();
+            codes.extend(own_codes);
+            let details = Details { own_codes: &codes, mav, ..Details::default() };
+            self.welcome(actor, &new_nick, true, &details, wanted, fx);
+            return Ok(());
         }
         let Some(seat) = occupant.seat(&actor.jid) else { return Ok(()) };
         let details = Details { own_codes, ..Details::default() };

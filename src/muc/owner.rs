@@ -63,8 +63,8 @@ impl Room {
             return Ok(());
         }
         let form = Submitted::read(x).map_err(|_| bad("this is not a submitted form"))?;
-        let is_empty = form.vars().next().is_none() && form.values(FORM_TYPE).is_none();
-        if !is_empty && form.form_type() != Some(FORM) {
+        // A form without a type can be no other one here.
+        if form.values(FORM_TYPE).is_some() && form.form_type() != Some(FORM) {
             return Err(bad("this is another form"));
         }
         self.configure_by(by, &form, fx)

@@ -120,7 +120,8 @@ impl Room {
     ) -> Result<SmolStr, StanzaError> {
         let address = self.jid.with_resource(nick);
         let address = address.map_err(|_| Condition::NotAcceptable.text("this is no nickname"))?;
-        let address = self.nick_for(actor, checked(&address, &self.limits)?)?;
+        let address = checked(&address, &self.limits)?;
+        self.check_nick(&actor.user, address.resource_part())?;
         Ok(SmolStr::new(address.resource_part()))
     }
 

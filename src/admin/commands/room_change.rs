@@ -150,5 +150,5 @@ fn full(field: &str) -> String {
 
 /// Fields that have several values.
 const LISTS: &[&str] =
-    &["getmemberlist", "muc#roominfo_contactjid", "presencebroadcast", "roomadmins", "roomowners"];
+    &["getmemberlist", "presencebroadcast", "roomadmins", "roomowners", "{urn:waxwing:muc}contacts"];
 const PASSWORD: &str = "roomsecret";

@@ -1,4 +1,4 @@
-//! `room members`, `affiliate`, `occupants` and `kick`: who belongs to a room, and who is in it. They need a running
+//! `room members`, `member`, `occupants` and `kick`: who belongs to a room, and who is in it. They need a running
 //! server.
 
 use serde_json::json;
@@ -45,7 +45,7 @@ async fn members(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, Comma
 }
 
 pub(super) static AFFILIATE: Command = Command {
-    path: &["room", "affiliate"],
+    path: &["room", "member"],
     about: "Make somebody a member, admin or owner of a room, or ban somebody",
     arguments: &[
         ROOM,

@@ -177,9 +177,9 @@ async fn a_room_is_told_what_is_to_be_done() {
             json!({"room": "garden", "field": "presencebroadcast", "value": "moderator, visitor"}),
         ),
         ("room set", json!({"room": "garden", "field": "maxhistoryfetch", "value": "7"})),
-        ("room affiliate", json!({"room": "garden", "user": "romeo", "affiliation": "member"})),
+        ("room member", json!({"room": "garden", "user": "romeo", "affiliation": "member"})),
         (
-            "room affiliate",
+            "room member",
             json!({"room": "garden", "user": "@evil.example", "affiliation": "outcast"}),
         ),
         ("room kick", json!({"room": "garden", "nick": "Juliet"})),

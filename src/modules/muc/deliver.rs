@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::host::{Cx, OurDomain, block_list};
+use crate::host::{Cx, OurDomain, block_list, components};
 use crate::jid::{BareJid, Jid};
 use crate::stanza::Stanza;
 
@@ -27,17 +27,34 @@ pub(super) async fn tell(cx: &mut Cx<'_>, stanza: &Arc<Stanza>, to: &[Jid]) -> T
                 Reached::Asleep => told.asleep.push(jid.to_bare()),
                 Reached::Awake => {}
             },
-            // Another server, or a component: in the order in which the outbox is sent.
             false => {
                 let mut copy = Stanza::clone(stanza);
                 copy.head_mut().to = Some(jid.clone());
-                cx.outbox.send(copy);
+                elsewhere(cx, jid, copy);
             }
         }
     }
     cx.keeping.count_deliveries(to.len());
     cx.server.metrics.rooms.deliveries.inc_by(to.len() as u64);
     told
+}
+
+/// Queues a stanza for a component or for another server. It is queued now, and not when the outbox is sent: by then the
+/// room is no longer locked, and stanzas that others cause could overtake it. One that cannot be queued goes the way
+/// of the outbox, where its error is made.
+fn elsewhere(cx: &mut Cx<'_>, to: &Jid, stanza: Stanza) {
+    let is_queued = cx.server.ours(to.domain()).is_none()
+        && match components::send(cx.server, to, stanza.clone()) {
+            Ok(None) => true,
+            Ok(Some(stanza)) => {
+                let remote = cx.server.remote_servers();
+                remote.is_some_and(|remote| remote.send(stanza, None).is_ok())
+            }
+            Err(_) => false,
+        };
+    if !is_queued {
+        cx.outbox.send(stanza);
+    }
 }
 
 /// How a session was reached.

@@ -10,8 +10,9 @@ use super::room_service::RoomService;
 use crate::host::{Cx, Origin, Reply};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Actor, Affiliation, Before, Effects, Input, Moment, Room, not_in_room_presence};
+use crate::ns;
 use crate::random::random_id;
-use crate::stanza::{Condition, MessageKind, Presence, PresenceKind, Stanza, StanzaError};
+use crate::stanza::{Condition, ErrorKind, Iq, MessageKind, Presence, PresenceKind, Stanza, StanzaError};
 use crate::storage::RoomChange;
 
 impl RoomService {
@@ -100,6 +101,12 @@ impl RoomService {
                 self.may_create(cx, actor).await?;
                 locked.put(self.new_room(cx, jid, actor).await?);
                 Ok(None)
+            }
+            // A client asks whether it is still in: "changed its name" would be the meaning of `item-not-found`
+            // (XEP-0410 §3.2, §3.3).
+            Input::Request(iq) if is_self_ping(iq) => {
+                let error = Condition::NotAcceptable.text("there is no such room");
+                Err(error.kind(ErrorKind::Cancel))
             }
             Input::Request(_) => Err(no_room()),
             Input::Message(message) if message.kind != MessageKind::Error => Err(no_room()),
@@ -219,6 +226,12 @@ fn needs_occupants(input: &Input<'_>) -> bool {
         Input::Ended(_) | Input::Refused(_) | Input::Response(_) | Input::Lost => true,
         Input::Request(_) => false,
     }
+}
+
+/// Whether a client pings an occupant (XEP-0410 §3.1).
+fn is_self_ping(iq: &Iq) -> bool {
+    let is_ping = iq.payload().is_some_and(|payload| payload.is(ns::PING, "ping"));
+    is_ping && iq.head.to.as_ref().is_some_and(Jid::is_full)
 }
 
 pub(super) fn no_room() -> StanzaError {

@@ -127,7 +127,7 @@ pub(super) fn form() -> Node {
         )
         .field(switch("sinname", "Search in name"))
         .field(switch("sindescription", "Search in description"))
-        .field(switch("sinaddr", "Search in address"))
+        .field(switch("sinaddress", "Search in address"))
         .field(
             Field::new("min_users", FieldKind::TextSingle)
                 .label("Minimum number of users")
