@@ -197,6 +197,58 @@ async fn a_stream_ends_with_its_token_and_with_the_server() {
     while events.heartbeat().await.is_some() {}
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_busy_stream_ends_with_its_token() {
+    let house = House::new("").await;
+    let reads = house.token("juliet", "read", None).await;
+    let sends = house.token("romeo", "send", None).await;
+    let mut events = house.follow(&reads, "", "").await;
+    let tokens = house.server.state().storage.api_tokens();
+    for token in tokens.api_tokens(&user("juliet")).await.unwrap() {
+        tokens.remove_api_token(&user("juliet"), &token.id).await.unwrap();
+    }
+    let mut heard = 0;
+    loop {
+        let body = r#"{"to": "juliet@localhost", "body": "again"}"#;
+        assert_eq!(house.send(&sends, body).await.status, 201);
+        if events.next().await.is_none() {
+            break;
+        }
+        heard += 1;
+        assert!(heard < 5, "the token is looked at every 15 seconds");
+        pass(Duration::from_secs(5)).await;
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_lost_before_its_first_event_misses_nothing() {
+    let house = House::new("").await;
+    let token = house.token("romeo", "send read", None).await;
+    let body = r#"{"to": "juliet@localhost", "body": "one"}"#;
+    house.send(&token, body).await;
+    let events = house.follow(&token, "", "").await;
+    let id = events.began.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    drop(events);
+    house.send(&token, &body.replace("one", "two")).await;
+    let mut events = house.follow(&token, "", &format!("Last-Event-ID: {id}\r\n")).await;
+    assert_eq!(events.next().await.unwrap().1["body"], "two");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_answers_get_answers_head() {
+    let house = House::new("").await;
+    let token = house.token("romeo", "send read", None).await;
+    for (path, status) in [("messages", 200), ("openapi.json", 200), ("events", 405)] {
+        let answer = house.ask(&token, &format!("HEAD /api/v1/{path}"), "").await;
+        assert_eq!((answer.status, &answer.json), (status, &json!(null)), "{path}: {answer:?}");
+    }
+    let wrong = house.ask("nothing", "GET /api/v1/messages", "").await;
+    assert!(wrong.head.contains("error=\"invalid_token\""), "{wrong:?}");
+    house.close().await;
+}
+
 #[tokio::test]
 async fn the_use_of_a_token_is_noted() {
     let house = House::new("").await;

@@ -358,6 +358,33 @@ async fn a_client_that_stays_away_has_no_session_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_pauses_is_not_taken_for_dead() {
+    let house = House::new(
+        "[auth]\nanonymous = true\n[limits]\nsilence = \"30 s\"\nping_answer = \"5 s\"\nbosh_pause = \"5 min\"",
+    )
+    .await;
+    let sid = house.session("ver='1.6' wait='1'").await;
+    let restart = "xmpp:restart='true' xmlns:xmpp='urn:xmpp:xbosh'";
+    let bind = "<iq xmlns='jabber:client' type='set' id='b'>\
+                <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
+    let steps = [
+        ("", "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>"),
+        (restart, ""),
+        ("", bind),
+        ("pause='300'", ""),
+    ];
+    for (rid, (more, inside)) in (101..).zip(steps) {
+        let answer = house.send(&format!("rid='{rid}' sid='{sid}' {more}"), inside).await;
+        assert_eq!(answer.attribute("type"), None, "{answer:?}");
+    }
+    pass(Duration::from_secs(299)).await;
+    let answer = house.send(&format!("rid='105' sid='{sid}'"), "").await;
+    assert_eq!(answer.attribute("type"), None, "{answer:?}");
+    assert!(!answer.body.contains("urn:xmpp:ping"), "nothing has waited: {answer:?}");
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_never_comes_does_not_hold_the_next_one_for_ever() {
     let house = House::new("[limits]\nbosh_inactivity = \"30 s\"\nnegotiation = \"10 min\"").await;
     let sid = house.session("ver='1.6' wait='20'").await;

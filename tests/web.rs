@@ -160,6 +160,10 @@ async fn whoever_is_no_such_client_is_told_why() {
         ("no HTTP", "<?xml version='1.0'?>\r\n\r\n".to_owned(), 400),
         ("a long head", request(&format!("/{}", "x".repeat(20_000)), &[]), 431),
         ("many lines", request("/", &vec!["X: y\r\n"; 200]), 431),
+        ("no host", "GET /ws HTTP/1.1\r\n\r\n".to_owned(), 400),
+        ("no host, long ago", "GET /x HTTP/1.0\r\n\r\n".to_owned(), 404),
+        ("two hosts", request("/.well-known/host-meta", &["Host: example.org\r\n"]), 400),
+        ("no name", request("/", &[]).replace("localhost", "a b"), 400),
         ("two lengths", request("/", &["Content-Length: 1\r\nContent-Length: 2\r\n"]), 400),
     ];
     for (what, request, status) in table {

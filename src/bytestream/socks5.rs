@@ -55,7 +55,11 @@ pub(super) async fn negotiate(
         }
         IPV4 => 4,
         IPV6 => 16,
-        _ => return Ok(None),
+        // Where the address ends is not known: this is the last word (RFC 1928 §6).
+        _ => {
+            io.write_all(&[VERSION, Refusal::AddressType as u8, 0, IPV4, 0, 0, 0, 0, 0, 0]).await?;
+            return Ok(None);
+        }
     };
     let start = address.len();
     address.resize(start + length + 2, 0);
@@ -165,7 +169,7 @@ mod tests {
             (b"\x05\x00", b""),
             (b"\x05\x01\x02", b"\x05\xff"),
             (b"\x05\x01\x00\x04\x01\x00\x03", b"\x05\x00"),
-            (b"\x05\x01\x00\x05\x01\x00\x07", b"\x05\x00"),
+            (b"\x05\x01\x00\x05\x01\x00\x07", b"\x05\x00\x05\x08\0\x01\0\0\0\0\0\0"),
         ] {
             let (found, answer) = negotiated(bytes).await;
             assert!(matches!(found, Ok(None)), "{bytes:?}");

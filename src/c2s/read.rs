@@ -53,6 +53,10 @@ pub(super) async fn read(loops: &Loops<'_>, input: &mut Input) -> Option<Connect
                 match keepalive.elapsed() {
                     Elapsed::No => {}
                     Elapsed::Acknowledge => loops.pending.send_ack(),
+                    // Nobody can answer now. For this the channel has a limit of its own (XEP-0124 §10).
+                    Elapsed::Ping | Elapsed::Dead if loops.channel.is_away() => {
+                        keepalive.received(0, true);
+                    }
                     // RFC 7395 §3.8: over WebSocket its own pings do. A browser answers them by itself.
                     Elapsed::Ping if loops.channel.ping() => {}
                     Elapsed::Ping => ping(loops.server, loops.session.handle()),

@@ -92,7 +92,10 @@ fn asked_domain<'a>(server: &'a ServerState, headers: &HeaderMap) -> &'a str {
     let asked = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     let asked = asked.rsplit_once(':').map_or(asked, |(host, _)| host);
     let domains = || server.hosts().iter().map(|host| host.domain.as_str());
-    let domain = domains().find(|domain| domain.eq_ignore_ascii_case(asked));
+    let is_asked = |domain: &&str| {
+        idna::domain_to_ascii(domain).is_ok_and(|name| name.eq_ignore_ascii_case(asked))
+    };
+    let domain = domains().find(is_asked);
     domain.or(domains().next()).unwrap_or_default()
 }
 

@@ -14,6 +14,7 @@ pub mod monitoring;
 pub mod pages;
 mod peer;
 pub mod static_files;
+mod unread;
 pub mod websocket;
 mod write_probe;
 mod write_timeout;
@@ -24,8 +25,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
-use axum::http::{self, StatusCode};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, EXPECT, HOST};
+use axum::http::uri::Authority;
+use axum::http::{self, StatusCode, Version};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -43,6 +45,7 @@ pub use peer::Peer;
 
 use crate::listen::Accepted;
 use crate::stream::wire::Wire;
+use unread::{RequestBody, Unread};
 use write_timeout::WriteTimeout;
 
 /// Puts the usual bounds of requests around these routes.
@@ -73,7 +76,11 @@ pub async fn serve(
 ) {
     let Accepted { wire, peer, tls, is_proxied, counted } = accepted;
     let peer = Arc::new(Peer::new(peer, tls.map(|tls| tls.version), is_proxied, counted));
-    let answer = service_fn(move |request| answer(routes.clone(), Arc::clone(&peer), request));
+    let unread = Arc::new(Unread::default());
+    let of_requests = Arc::clone(&unread);
+    let answer = service_fn(move |request| {
+        answer(routes.clone(), Arc::clone(&peer), Arc::clone(&of_requests), request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -84,6 +91,7 @@ pub async fn serve(
     let mut connection = Box::pin(connection);
     let served = tokio::select! {
         served = &mut connection => served,
+        never = unread.discard() => match never {},
         () = stopping.cancelled() => {
             // A request that is under way is answered, if that does not take long.
             connection.as_mut().graceful_shutdown();
@@ -99,11 +107,30 @@ pub async fn serve(
 async fn answer(
     routes: Router,
     peer: Arc<Peer>,
+    unread: Arc<Unread>,
     request: http::Request<Incoming>,
 ) -> Result<Response, std::convert::Infallible> {
-    let mut request = request.map(Body::new);
+    let is_sent = !request.headers().contains_key(EXPECT);
+    let mut request =
+        request.map(|body| Body::new(RequestBody::new(body, is_sent, unread)));
+    if !names_its_host(&request) {
+        let text = "A request of HTTP/1.1 has one Host header (RFC 9112 section 3.2).\n";
+        return Ok((StatusCode::BAD_REQUEST, text).into_response());
+    }
     request.extensions_mut().insert(peer);
     TowerToHyperService::new(routes).call(request).await
+}
+
+/// Whether a request of HTTP/1.1 names one host, as it must (RFC 9112 §3.2). The name may be empty.
+fn names_its_host(request: &Request) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(host), None) => {
+            host.is_empty() || Authority::try_from(host.as_bytes()).is_ok()
+        }
+        (Some(_), Some(_)) => false,
+    }
 }
 
 /// The connection of a request that was answered with 101, and what was read of it beyond the request.

@@ -106,13 +106,17 @@ impl Wanted {
 
     fn open(self) -> io::Result<Found> {
         let missing = |error: &io::Error| {
-            matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+            use ErrorKind::{InvalidFilename, NotADirectory, NotFound, PermissionDenied};
+            matches!(error.kind(), InvalidFilename | NotADirectory | NotFound | PermissionDenied)
         };
         let root = self.root.canonicalize()?;
         let path = self.names.iter().fold(root.clone(), |path, name| path.join(name));
         let real = match path.canonicalize() {
             Ok(real) => real,
-            Err(error) if missing(&error) => return Ok(Found::Nothing),
+            Err(error) if missing(&error) => {
+                tracing::debug!(path = %path.display(), %error, "not served");
+                return Ok(Found::Nothing);
+            }
             Err(error) => return Err(error),
         };
         if !real.starts_with(&root) {

@@ -58,6 +58,15 @@ impl Channel {
         }
     }
 
+    /// Whether the peer cannot hear now, and need not: a client of BOSH that has no request here (XEP-0124 §10).
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::WebSocket(_) => false,
+            Self::Bosh(bosh) => bosh.is_away(),
+        }
+    }
+
     /// What comes from now on is read within these limits.
     pub fn set_limits(&mut self, limits: Limits) {
         match self {

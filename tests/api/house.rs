@@ -124,12 +124,14 @@ impl House {
              Authorization: Bearer {token}\r\n{more}\r\n"
         );
         io.write_all(head.as_bytes()).await.unwrap();
-        let mut events = Events { io, text: String::new() };
+        let mut events = Events { io, began: String::new(), text: String::new() };
         events.until("\r\n\r\n").await.unwrap();
         assert!(events.text.starts_with("HTTP/1.1 200 "), "{}", events.text);
         assert!(events.text.contains("content-type: text/event-stream\r\n"), "{}", events.text);
         events.text = events.text.split_once("\r\n\r\n").unwrap().1.to_owned();
-        events.until(": welcome").await.unwrap();
+        events.until(": welcome\n\n").await.unwrap();
+        let (welcome, rest) = events.text.split_once(": welcome\n\n").unwrap();
+        (events.began, events.text) = (welcome.to_owned(), rest.to_owned());
         events
     }
 
@@ -142,6 +144,8 @@ impl House {
 /// A stream of events.
 pub(crate) struct Events {
     io: DuplexStream,
+    /// What came before the welcome.
+    pub(crate) began: String,
     text: String,
 }
 

@@ -233,3 +233,21 @@ async fn so_many_uploads_run_at_once() {
     assert_eq!(house.put(&other, b"hello", "").await.status, 201);
     house.close().await;
 }
+
+#[tokio::test]
+async fn a_client_that_sends_all_before_it_reads_learns_why_it_is_refused() {
+    let house = House::new("").await;
+    let slot = house.slot_of("a.bin", 1 << 20, None).await;
+    let mut io = house.connect();
+    // Another length than that of the slot.
+    let size = (1 << 20) + 1;
+    let head = format!("PUT {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n", slot.put);
+    io.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
+    io.write_all(&vec![0; size]).await.unwrap();
+    assert_eq!(answer(&mut io).await.status, 400);
+    // One that asks first sends nothing, and is not waited for.
+    let mut io = house.connect();
+    io.write_all(format!("{head}Expect: 100-continue\r\n\r\n").as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut io).await.status, 400);
+    house.close().await;
+}

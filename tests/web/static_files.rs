@@ -134,6 +134,7 @@ async fn nothing_else_is_served() {
         "//chat/index.html",
         "/chat/index.html%00.png",
         "/chat/./index.html",
+        &format!("/chat/{}", "x".repeat(300)),
     ] {
         let (status, head, body) = ask(&house, "GET", path, "").await;
         assert!(matches!(status, 400 | 404), "{path}: {head}");

@@ -44,7 +44,7 @@ pub(super) async fn access(
     let tls = peer.tls().ok_or(Problem::NotSecure)?;
     let secret = secret(head).ok_or(Problem::Unauthorized)?;
     let hash = api_token_hash(secret);
-    let (user, token) = find(server, hash).await?.ok_or(Problem::Unauthorized)?;
+    let (user, token) = find(server, hash).await?.ok_or(Problem::InvalidToken)?;
     if !wanted.is_in(&token) {
         return Err(Problem::LacksScope(wanted));
     }

@@ -56,6 +56,7 @@ pub(super) fn answer(
         access,
         watch,
         has_begun: false,
+        checked: Instant::now(),
         _held: held,
     };
     let events = stream::unfold(follow, |mut follow| async move {
@@ -81,6 +82,8 @@ struct Follow {
     /// Only messages with this address.
     with: Option<Jid>,
     has_begun: bool,
+    /// When the token was looked at.
+    checked: Instant,
     _held: Held,
 }
 
@@ -89,7 +92,11 @@ impl Follow {
     async fn next(&mut self) -> Option<Bytes> {
         if !self.has_begun {
             self.has_begun = true;
-            return Some(Bytes::from(format!("retry: {}\n: welcome\n\n", RETRY.as_millis())));
+            // With the id a program that loses the stream before the first event misses nothing, either.
+            let ids = &self.server.message_ids;
+            let id = self.last.map_or(String::new(), |last| format!("id: {}\n", ids.write(last)));
+            let retry = RETRY.as_millis();
+            return Some(Bytes::from(format!("retry: {retry}\n{id}: welcome\n\n")));
         }
         let stopping = self.server.tasks.stopping();
         let heartbeat = Instant::now() + HEARTBEAT;
@@ -99,7 +106,9 @@ impl Follow {
             // From now on no message is missed.
             changed.as_mut().enable();
             match self.read().await {
-                Ok(events) if !events.is_empty() => return Some(events.into()),
+                Ok(events) if !events.is_empty() => {
+                    return self.is_still_allowed().await.then(|| events.into());
+                }
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "cannot follow an archive: the stream of events ends");
@@ -110,7 +119,7 @@ impl Follow {
                 () = changed => {}
                 () = stopping.cancelled() => return None,
                 () = sleep_until(heartbeat) => {
-                    return self.is_allowed().await.then(|| Bytes::from_static(b": still here\n\n"));
+                    return self.is_still_allowed().await.then(|| Bytes::from_static(b": still here\n\n"));
                 }
             }
         }
@@ -147,7 +156,16 @@ impl Follow {
         format!("id: {}\nevent: message\ndata: {}\n\n", ids.write(row.id), to_json(row, ids))
     }
 
-    /// Whether the token is still valid.
+    /// Whether the token is still valid. It is looked at once in [`HEARTBEAT`], however many events there are.
+    async fn is_still_allowed(&mut self) -> bool {
+        let now = Instant::now();
+        if now < self.checked + HEARTBEAT {
+            return true;
+        }
+        self.checked = now;
+        self.is_allowed().await
+    }
+
     async fn is_allowed(&self) -> bool {
         match find(&self.server, self.access.hash).await {
             Ok(Some((_, token))) => Scope::Read.is_in(&token),

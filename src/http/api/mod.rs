@@ -67,10 +67,15 @@ async fn answer(State(api): State<Arc<Api>>, request: Request) -> Response {
 async fn dispatch(api: &Api, head: &Parts, body: Body) -> Result<Response, Problem> {
     let path = head.uri.path();
     let (_, methods) = PATHS.iter().find(|(known, _)| *known == path).ok_or(Problem::NotFound)?;
-    let found = methods.iter().find(|(method, _)| *method == head.method.as_str());
+    let is_head = head.method == Method::HEAD;
+    // What answers GET answers HEAD: the body is left out when the answer is written (RFC 9110 §9.3.2).
+    let asked = if is_head { "GET" } else { head.method.as_str() };
+    let found = methods.iter().find(|(method, _)| *method == asked);
+    let found = found.filter(|(_, act)| !(is_head && matches!(act, Act::Events)));
     let (_, act) = found.ok_or(Problem::MethodNotAllowed(match methods {
-        [_] => "GET",
-        _ => "GET, POST",
+        [(_, Act::Events)] => "GET",
+        [_] => "GET, HEAD",
+        _ => "GET, HEAD, POST",
     }))?;
     let server = &api.router.server;
     match act {

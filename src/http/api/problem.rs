@@ -22,6 +22,8 @@ pub(super) enum Problem {
     IdConflict,
     /// A message with this id is being sent.
     InProgress,
+    /// The token is not known, was revoked, or has expired.
+    InvalidToken,
     /// The token lacks this scope.
     LacksScope(Scope),
     /// The path has no such method. Those that it has.
@@ -38,7 +40,7 @@ pub(super) enum Problem {
     TooMany(Duration),
     /// The body did not come in time.
     TooSlow,
-    /// There is no token, or it is not valid.
+    /// There is no token.
     Unauthorized,
     /// The body is no JSON.
     UnsupportedMediaType,
@@ -67,7 +69,7 @@ impl Problem {
             Self::TooLarge => "too-large",
             Self::TooMany(_) => "too-many",
             Self::TooSlow => "too-slow",
-            Self::Unauthorized => "unauthorized",
+            Self::InvalidToken | Self::Unauthorized => "unauthorized",
             Self::UnsupportedMediaType => "unsupported-media-type",
         };
         format!("urn:waxwing:problem:{word}")
@@ -85,7 +87,7 @@ impl Problem {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::InvalidToken | Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
     }
@@ -106,7 +108,7 @@ impl Problem {
             Self::TooLarge => "The request is too large.",
             Self::TooMany(_) => "This is too much at a time.",
             Self::TooSlow => "The request did not come in time.",
-            Self::Unauthorized => "A valid token is missing.",
+            Self::InvalidToken | Self::Unauthorized => "A valid token is missing.",
             Self::UnsupportedMediaType => "The body must be JSON.",
         }
     }
@@ -117,7 +119,7 @@ impl Problem {
             Self::BadRequest(detail) => Some(detail.clone()),
             Self::LacksScope(scope) => Some(format!("The scope `{}` is missing.", scope.word())),
             Self::NotDelivered(condition) => Some(format!("The error is {condition}.")),
-            Self::Unauthorized => {
+            Self::InvalidToken | Self::Unauthorized => {
                 Some("Send `Authorization: Bearer` with a token that has not expired.".to_owned())
             }
             _ => None,
@@ -133,6 +135,7 @@ impl Problem {
             Self::Failed,
             Self::IdConflict,
             Self::InProgress,
+            Self::InvalidToken,
             Self::LacksScope(Scope::Read),
             Self::MethodNotAllowed(""),
             Self::NotDelivered(String::new()),
@@ -166,6 +169,11 @@ impl IntoResponse for Problem {
             Self::MethodNotAllowed(methods) => Some((ALLOW, methods.to_owned())),
             Self::TooMany(wait) => Some((RETRY_AFTER, wait.as_secs().max(1).to_string())),
             Self::Unauthorized => Some((WWW_AUTHENTICATE, "Bearer realm=\"waxwing\"".to_owned())),
+            // RFC 6750 §3.1.
+            Self::InvalidToken => {
+                let value = "Bearer realm=\"waxwing\", error=\"invalid_token\"";
+                Some((WWW_AUTHENTICATE, value.to_owned()))
+            }
             Self::LacksScope(scope) => {
                 let word = scope.word();
                 let value = format!("Bearer error=\"insufficient_scope\", scope=\"{word}\"");

@@ -4,8 +4,8 @@ use std::io;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, IF_MATCH,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LOCATION, RANGE,
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -34,6 +34,9 @@ pub(super) async fn answer(
     }
     let mut head = HeaderMap::new();
     headers::of_file(file, content, now, &mut head);
+    if !is_expected(&request.headers, file, content) {
+        return Err(Refused::Changed);
+    }
     if is_known(&request.headers, file, content) {
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
     }
@@ -99,13 +102,26 @@ fn pieces(content: Box<dyn Content>, part: Part) -> impl stream::Stream<Item = i
     })
 }
 
+/// Whether the file is the one that the client means (RFC 9110 §13.1.1, §13.1.4).
+fn is_expected(request: &HeaderMap, file: &StoredFile, content: ContentHash) -> bool {
+    if request.contains_key(IF_MATCH) {
+        return tags(request, &IF_MATCH).any(|tag| tag == "*" || tag == headers::etag(content));
+    }
+    let since = header(request, &IF_UNMODIFIED_SINCE).and_then(headers::read_date);
+    since.is_none_or(|since| seconds(file) <= since.as_micros().div_euclid(SECOND))
+}
+
+/// The tags in a header.
+fn tags<'a>(request: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let lines = request.get_all(name).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim)
+}
+
 /// Whether the client has the file (RFC 9110 §13.1.2, §13.1.3).
 fn is_known(request: &HeaderMap, file: &StoredFile, content: ContentHash) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
         let own = headers::etag(content);
-        let lines = request.get_all(IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
-        let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
-        return tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == own);
+        return tags(request, &IF_NONE_MATCH).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == own);
     }
     let since = header(request, &IF_MODIFIED_SINCE).and_then(headers::read_date);
     since.is_some_and(|since| seconds(file) <= since.as_micros().div_euclid(SECOND))

@@ -70,10 +70,11 @@ pub(in crate::http) fn http_date(at: Timestamp) -> String {
     text.unwrap_or_default()
 }
 
-/// Reads such a date. The old forms are not read.
+/// Reads such a date, also in its two old forms.
 pub(super) fn read_date(text: &str) -> Option<Timestamp> {
-    let moment = time::PrimitiveDateTime::parse(text.trim(), DATE).ok()?.assume_utc();
-    Some(Timestamp::from_micros(moment.unix_timestamp().checked_mul(1_000_000)?))
+    let moment = httpdate::parse_http_date(text.trim()).ok()?;
+    let since = moment.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_micros(i64::try_from(since.as_micros()).ok()?))
 }
 
 /// Adds a header. A value that is none is left out.
@@ -115,7 +116,10 @@ mod tests {
         let at = Timestamp::from_micros(784_111_777_900_000);
         assert_eq!(http_date(at), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(read_date(&http_date(at)).map(Timestamp::as_micros), Some(784_111_777_000_000));
-        for wrong in ["", "yesterday", "Sunday, 06-Nov-94 08:49:37 GMT", "784111777"] {
+        for old in ["Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(read_date(old).map(Timestamp::as_micros), Some(784_111_777_000_000));
+        }
+        for wrong in ["", "yesterday", "784111777"] {
             assert_eq!(read_date(wrong), None, "{wrong}");
         }
     }

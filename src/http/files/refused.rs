@@ -19,6 +19,8 @@ pub(super) enum Refused {
     Away,
     /// Too many uploads at once.
     Busy,
+    /// The file is not the one that the client means.
+    Changed,
     /// The file is there already, or these bytes do not follow those that are there: so many.
     Conflict(Option<u64>),
     /// The store of files failed.
@@ -80,6 +82,7 @@ impl IntoResponse for Refused {
             Self::Away => (StatusCode::SERVICE_UNAVAILABLE, "The store of files is not there."),
             Self::Bad(text) => (StatusCode::BAD_REQUEST, text),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "There are too many uploads."),
+            Self::Changed => (StatusCode::PRECONDITION_FAILED, "It is another file."),
             Self::Conflict(None) => (StatusCode::CONFLICT, "The file was uploaded already."),
             Self::Conflict(Some(_)) => {
                 (StatusCode::CONFLICT, "These are not the bytes that follow.")

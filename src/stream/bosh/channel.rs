@@ -174,6 +174,11 @@ impl BoshChannel {
         self.shared.0.lock().limits = limits;
     }
 
+    /// Whether no request waits.
+    pub(in crate::stream) fn is_away(&self) -> bool {
+        self.shared.0.lock().engine.idle_until().is_some()
+    }
+
     /// Appends what has come in requests, as documents. How many bytes that was: 0 if a request was empty.
     /// `None` at the end, or when the client has been away for too long.
     pub(in crate::stream) fn poll_receive(

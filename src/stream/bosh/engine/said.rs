@@ -23,7 +23,8 @@ impl Said {
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<(Self, usize)> {
         let (mut said, mut end) = (Self::default(), 0);
-        while end < bytes.len() && said.elements.len() < AT_ONCE {
+        // An error and the end of the stream are one answer (XEP-0206 §2).
+        while end < bytes.len() && (said.is_error || said.elements.len() < AT_ONCE) {
             let (opcode, payload) = frames::first(&bytes[end..])?;
             let document = &bytes[end..][payload.clone()];
             end += payload.end;
