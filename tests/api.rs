@@ -12,6 +12,7 @@ mod pass;
 use std::time::Duration;
 
 use house::{House, user};
+use pass::pass;
 use serde_json::json;
 
 #[tokio::test]

@@ -111,8 +111,7 @@ async fn answer(
     request: http::Request<Incoming>,
 ) -> Result<Response, std::convert::Infallible> {
     let is_sent = !request.headers().contains_key(EXPECT);
-    let mut request =
-        request.map(|body| Body::new(RequestBody::new(body, is_sent, unread)));
+    let mut request = request.map(|body| Body::new(RequestBody::new(body, is_sent, unread)));
     if !names_its_host(&request) {
         let text = "A request of HTTP/1.1 has one Host header (RFC 9112 section 3.2).\n";
         return Ok((StatusCode::BAD_REQUEST, text).into_response());
@@ -126,9 +125,7 @@ fn names_its_host(request: &Request) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) => request.version() < Version::HTTP_11,
-        (Some(host), None) => {
-            host.is_empty() || Authority::try_from(host.as_bytes()).is_ok()
-        }
+        (Some(host), None) => host.is_empty() || Authority::try_from(host.as_bytes()).is_ok(),
         (Some(_), Some(_)) => false,
     }
 }

@@ -23,8 +23,7 @@ pub fn accept(request: &request::Parts, protocol: &'static str) -> Response {
         return (StatusCode::UPGRADE_REQUIRED, head, text).into_response();
     }
     if !has(headers, &SEC_WEBSOCKET_VERSION, "13") {
-        let head =
-            [(UPGRADE, "websocket"), (CONNECTION, "Upgrade"), (SEC_WEBSOCKET_VERSION, "13")];
+        let head = [(UPGRADE, "websocket"), (CONNECTION, "Upgrade"), (SEC_WEBSOCKET_VERSION, "13")];
         return (StatusCode::UPGRADE_REQUIRED, head).into_response();
     }
     let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);

@@ -2,10 +2,10 @@
 
 use super::affiliation_versions::AskedVersion;
 use super::history::Wanted;
+use super::leave::has_error;
 use super::nick::checked;
 use super::occupants::{Seat, cleaned, is_same};
 use super::presence_broadcast::{Details, item, no_presence, status};
-use super::leave::has_error;
 use super::{Actor, Affiliation, Effects, Moment, Room, Whois, says_gone};
 use crate::jid::FullJid;
 use crate::ns;

@@ -150,6 +150,12 @@ impl SharedChannel {
         self.0.lock().ping()
     }
 
+    /// As [`Channel::is_away`].
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        self.0.lock().is_away()
+    }
+
     /// As [`Channel::receive`].
     ///
     /// # Errors

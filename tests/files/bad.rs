@@ -241,7 +241,8 @@ async fn a_client_that_sends_all_before_it_reads_learns_why_it_is_refused() {
     let mut io = house.connect();
     // Another length than that of the slot.
     let size = (1 << 20) + 1;
-    let head = format!("PUT {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n", slot.put);
+    let head =
+        format!("PUT {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n", slot.put);
     io.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
     io.write_all(&vec![0; size]).await.unwrap();
     assert_eq!(answer(&mut io).await.status, 400);

@@ -149,6 +149,11 @@ fn full(field: &str) -> String {
 }
 
 /// Fields that have several values.
-const LISTS: &[&str] =
-    &["getmemberlist", "presencebroadcast", "roomadmins", "roomowners", "{urn:waxwing:muc}contacts"];
+const LISTS: &[&str] = &[
+    "getmemberlist",
+    "presencebroadcast",
+    "roomadmins",
+    "roomowners",
+    "{urn:waxwing:muc}contacts",
+];
 const PASSWORD: &str = "roomsecret";

@@ -121,7 +121,8 @@ fn tags<'a>(request: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
 fn is_known(request: &HeaderMap, file: &StoredFile, content: ContentHash) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
         let own = headers::etag(content);
-        return tags(request, &IF_NONE_MATCH).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == own);
+        return tags(request, &IF_NONE_MATCH)
+            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == own);
     }
     let since = header(request, &IF_MODIFIED_SINCE).and_then(headers::read_date);
     since.is_some_and(|since| seconds(file) <= since.as_micros().div_euclid(SECOND))

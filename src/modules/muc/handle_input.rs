@@ -12,7 +12,9 @@ use crate::jid::{BareJid, Jid};
 use crate::muc::{Actor, Affiliation, Before, Effects, Input, Moment, Room, not_in_room_presence};
 use crate::ns;
 use crate::random::random_id;
-use crate::stanza::{Condition, ErrorKind, Iq, MessageKind, Presence, PresenceKind, Stanza, StanzaError};
+use crate::stanza::{
+    Condition, ErrorKind, Iq, MessageKind, Presence, PresenceKind, Stanza, StanzaError,
+};
 use crate::storage::RoomChange;
 
 impl RoomService {
