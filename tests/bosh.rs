@@ -316,7 +316,8 @@ async fn a_request_that_is_too_large_or_never_ends_is_refused() {
     let answer = house.ask(&half[..half.len() - 10]).await;
     assert_eq!(answer.status(), "408", "{answer:?}");
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
-    assert!(begun.elapsed() <= Duration::from_secs(61));
+    // What it still sends is read for two seconds.
+    assert!(begun.elapsed() <= Duration::from_secs(63));
     house.close().await;
 }
 
@@ -364,7 +365,7 @@ async fn a_client_that_pauses_is_not_taken_for_dead() {
     )
     .await;
     let sid = house.session("ver='1.6' wait='1'").await;
-    let restart = "xmpp:restart='true' xmlns:xmpp='urn:xmpp:xbosh'";
+    let restart = "xmpp:restart='true'";
     let bind = "<iq xmlns='jabber:client' type='set' id='b'>\
                 <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
     let steps = [

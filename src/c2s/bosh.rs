@@ -82,7 +82,9 @@ async fn answer(
     let begun = Box::pin(bosh.begin(&config, &peer, &head.headers, body, tls)).await;
     drop((head, config, peer, bosh));
     match begun {
-        Begun::Waits(waiting, content) => response(waiting.answer().await, content),
+        Begun::Waits(waiting, content) => {
+            http::later(async move { response(waiting.answer().await, content) })
+        }
         Begun::Answered(answer) => response(answer, None),
         Begun::Refused(response) => told(response),
     }

@@ -10,24 +10,27 @@ pub mod api;
 mod deadline;
 pub mod files;
 pub mod host_meta;
+mod later;
 pub mod monitoring;
 pub mod pages;
 mod peer;
+mod rewound;
 pub mod static_files;
 mod unread;
 pub mod websocket;
 mod write_probe;
 mod write_timeout;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, EXPECT, HOST};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, EXPECT, HOST};
 use axum::http::uri::Authority;
-use axum::http::{self, StatusCode, Version};
+use axum::http::{self, HeaderMap, StatusCode, Version};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -37,14 +40,18 @@ use hyper::service::{Service, service_fn};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use deadline::{Deadline, Working};
+pub use later::later;
 pub use peer::Peer;
 
+use crate::clock::Clock;
 use crate::listen::Accepted;
 use crate::stream::wire::Wire;
+use later::{Answer, Held};
+use rewound::Rewound;
 use unread::{RequestBody, Unread};
 use write_timeout::WriteTimeout;
 
@@ -66,58 +73,118 @@ async fn in_time(mut request: Request, next: Next) -> Response {
     }
 }
 
-/// Serves one connection until it ends, is too slow, or `stopping` says that the server ends.
-/// `write_limit`: how long a write may make no progress.
-pub async fn serve(
-    accepted: Accepted,
-    routes: Router,
-    write_limit: Duration,
-    stopping: CancellationToken,
-) {
+/// How a connection is served.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// For the dates of answers.
+    pub clock: Clock,
+    /// How long a write may make no progress.
+    pub write_limit: Duration,
+    /// Says that the server ends.
+    pub stopping: CancellationToken,
+}
+
+/// Serves one connection until it ends, is too slow, or the server ends.
+pub async fn serve(accepted: Accepted, routes: Router, terms: Terms) {
+    let Terms { clock, write_limit, stopping } = terms;
     let Accepted { wire, peer, tls, is_proxied, counted } = accepted;
     let peer = Arc::new(Peer::new(peer, tls.map(|tls| tls.version), is_proxied, counted));
-    let unread = Arc::new(Unread::default());
-    let of_requests = Arc::clone(&unread);
+    let mut io = WriteTimeout::new(wire, write_limit);
+    let mut ahead = Bytes::new();
+    loop {
+        let requests = Box::pin(serve_requests(&routes, &peer, Rewound::new(ahead, io), &stopping));
+        let Some((answer, rewound)) = requests.await else { return };
+        let (before, at) = rewound.into_parts();
+        io = at;
+        let answered = tokio::select! {
+            answered = Box::pin(later::answer(&mut io, before, answer, &clock)) => answered,
+            () = ends(&stopping) => return,
+        };
+        match answered {
+            Ok(Some(next)) => ahead = next,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(%error, "HTTP connection failed");
+                return;
+            }
+        }
+    }
+}
+
+/// The server ends, and a request that is under way has had its time.
+async fn ends(stopping: &CancellationToken) {
+    stopping.cancelled().await;
+    sleep(LAST_ANSWER).await;
+}
+
+/// Serves requests until one is to be held: returns its answer, and the connection. `None` at the end.
+async fn serve_requests(
+    routes: &Router,
+    peer: &Arc<Peer>,
+    io: Rewound<WriteTimeout<Wire>>,
+    stopping: &CancellationToken,
+) -> Option<(Answer, Rewound<WriteTimeout<Wire>>)> {
+    let (held, unread) = (Arc::new(Held::default()), Arc::new(Unread::default()));
+    let of_requests = (Arc::clone(&held), Arc::clone(&unread));
+    let (routes, peer) = (routes.clone(), Arc::clone(peer));
     let answer = service_fn(move |request| {
-        answer(routes.clone(), Arc::clone(&peer), Arc::clone(&of_requests), request)
+        answer(routes.clone(), Arc::clone(&peer), of_requests.clone(), request)
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_headers(HEADERS)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(WriteTimeout::new(wire, write_limit)), answer)
+        .serve_connection(TokioIo::new(io), answer)
         .with_upgrades();
-    let mut connection = Box::pin(connection);
     let served = tokio::select! {
+        biased;
         served = &mut connection => served,
+        answer = held.next() => {
+            let parts = connection.into_parts()?;
+            let (before, io) = parts.io.into_inner().into_parts();
+            // What hyper has read comes before what it has not read.
+            let ahead = [&parts.read_buf[..], &before].concat();
+            return Some((answer, Rewound::new(ahead.into(), io)));
+        }
         never = unread.discard() => match never {},
         () = stopping.cancelled() => {
             // A request that is under way is answered, if that does not take long.
-            connection.as_mut().graceful_shutdown();
+            Pin::new(&mut connection).graceful_shutdown();
             timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = served {
         tracing::debug!(%error, "HTTP connection failed");
     }
+    None
 }
 
 /// Answers one request.
 async fn answer(
     routes: Router,
     peer: Arc<Peer>,
-    unread: Arc<Unread>,
+    (held, unread): (Arc<Held>, Arc<Unread>),
     request: http::Request<Incoming>,
 ) -> Result<Response, std::convert::Infallible> {
-    let is_sent = !request.headers().contains_key(EXPECT);
+    let headers = request.headers();
+    let is_sent = !headers.contains_key(EXPECT);
+    // hyper ends a connection when the request wants it.
+    let may_hold = request.version() == Version::HTTP_11 && stays(headers);
     let mut request = request.map(|body| Body::new(RequestBody::new(body, is_sent, unread)));
     if !names_its_host(&request) {
         let text = "A request of HTTP/1.1 has one Host header (RFC 9112 section 3.2).\n";
         return Ok((StatusCode::BAD_REQUEST, text).into_response());
     }
     request.extensions_mut().insert(peer);
-    TowerToHyperService::new(routes).call(request).await
+    let response = TowerToHyperService::new(routes).call(request).await?;
+    Ok(held.resolve(response, may_hold).await)
+}
+
+/// Whether the connection is to stay as it is after the request (RFC 9110 §7.6.1).
+fn stays(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).all(|word| word.trim().eq_ignore_ascii_case("keep-alive"))
 }
 
 /// Whether a request of HTTP/1.1 names one host, as it must (RFC 9112 §3.2). The name may be empty.
@@ -125,7 +192,9 @@ fn names_its_host(request: &Request) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) => request.version() < Version::HTTP_11,
-        (Some(host), None) => host.is_empty() || Authority::try_from(host.as_bytes()).is_ok(),
+        (Some(host), None) => {
+            host.is_empty() || Authority::try_from(host.as_bytes()).is_ok()
+        }
         (Some(_), Some(_)) => false,
     }
 }
@@ -134,8 +203,11 @@ fn names_its_host(request: &Request) -> bool {
 /// `None` if the connection was lost.
 pub async fn upgraded(request: Request) -> Option<(Wire, Bytes)> {
     let upgraded: Upgraded = hyper::upgrade::on(request).await.ok()?;
-    let parts = upgraded.downcast::<TokioIo<WriteTimeout<Wire>>>().ok()?;
-    Some((parts.io.into_inner().into_inner(), parts.read_buf))
+    let parts = upgraded.downcast::<TokioIo<Rewound<WriteTimeout<Wire>>>>().ok()?;
+    let (before, io) = parts.io.into_inner().into_parts();
+    // A copy: hyper's buffer of 8 KiB is given back.
+    let early = [&parts.read_buf[..], &before].concat();
+    Some((io.into_inner(), early.into()))
 }
 
 /// What those are told who come without TLS, and not through a proxy of ours.

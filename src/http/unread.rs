@@ -23,6 +23,11 @@ pub(super) struct Unread {
 }
 
 impl Unread {
+    fn put(&self, rest: Incoming) {
+        *self.body.lock() = Some(rest);
+        self.came.notify_one();
+    }
+
     /// Reads on whenever a body was given up. It is polled beside the connection.
     pub(super) async fn discard(&self) -> Infallible {
         loop {
@@ -89,8 +94,7 @@ impl Drop for RequestBody {
     fn drop(&mut self) {
         let rest = self.body.take().filter(|body| self.is_sent && !body.is_end_stream());
         if let Some(rest) = rest {
-            *self.unread.body.lock() = Some(rest);
-            self.unread.came.notify_one();
+            self.unread.put(rest);
         }
     }
 }

@@ -155,8 +155,12 @@ fn serve_bytestream(services: &Services, accepted: Accepted) -> BoxFuture<'stati
 
 fn serve_routes(services: &Services, routes: Router, accepted: Accepted) -> BoxFuture<'static, ()> {
     let server = services.c2s.server();
-    let (write, stopping) = (server.config.load().limits.write, server.tasks.stopping());
-    Box::pin(http::serve(accepted, routes, write, stopping))
+    let terms = http::Terms {
+        clock: server.clock.clone(),
+        write_limit: server.config.load().limits.write,
+        stopping: server.tasks.stopping(),
+    };
+    Box::pin(http::serve(accepted, routes, terms))
 }
 
 #[cfg(test)]

@@ -80,10 +80,10 @@ async fn each_mistake_has_its_problem() {
     let request = "GET /api/v1/events\r\nLast-Event-ID: yesterday\r\n";
     assert_eq!(house.ask(&token, request, "").await.problem(), "bad-request");
     for (request, allow) in [
-        ("DELETE /api/v1/messages", "get, post"),
-        ("OPTIONS /api/v1/messages", "get, post"),
+        ("DELETE /api/v1/messages", "get, head, post"),
+        ("OPTIONS /api/v1/messages", "get, head, post"),
         ("POST /api/v1/events", "get"),
-        ("PUT /api/v1/openapi.json", "get"),
+        ("PUT /api/v1/openapi.json", "get, head"),
     ] {
         let answer = house.ask(&token, request, "").await;
         assert_eq!((answer.status, answer.problem()), (405, "method-not-allowed"), "{request}");
