@@ -75,7 +75,7 @@ async fn set(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandEr
     }
     let values: Vec<String> = match value {
         "" => Vec::new(),
-        _ if LISTS.contains(&short) => {
+        _ if is_list(short) => {
             value.split(',').map(|item| item.trim().to_owned()).collect()
         }
         _ => vec![value.to_owned()],
@@ -148,7 +148,13 @@ fn full(field: &str) -> String {
     }
 }
 
+/// Whether a field has several values. Those of ours have a namespace before their names.
+fn is_list(field: &str) -> bool {
+    LISTS.contains(&field) || field.ends_with("}contacts")
+}
+
 /// Fields that have several values.
+<<<<<<< HEAD
 const LISTS: &[&str] = &[
     "getmemberlist",
     "presencebroadcast",
@@ -156,4 +162,8 @@ const LISTS: &[&str] = &[
     "roomowners",
     "{urn:waxwing:muc}contacts",
 ];
+=======
+const LISTS: &[&str] =
+    &["getmemberlist", "presencebroadcast", "roomadmins", "roomowners"];
+>>>>>>> 7a578f98 (admin: contacts of a room are a list; docs: HTTP API)
 const PASSWORD: &str = "roomsecret";
