@@ -151,7 +151,8 @@ mod tests {
             sleep(Duration::from_secs(9)).await;
             response
         };
-        let left = answer(&mut theirs, Bytes::from_static(b"POST "), Box::pin(late), &clock()).await;
+        let left =
+            answer(&mut theirs, Bytes::from_static(b"POST "), Box::pin(late), &clock()).await;
         drop(theirs);
         let mut got = String::new();
         ours.read_to_string(&mut got).await.unwrap();

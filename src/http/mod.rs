@@ -184,7 +184,9 @@ async fn answer(
 /// Whether the connection is to stay as it is after the request (RFC 9110 §7.6.1).
 fn stays(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).all(|word| word.trim().eq_ignore_ascii_case("keep-alive"))
+    lines
+        .flat_map(|line| line.split(','))
+        .all(|word| word.trim().eq_ignore_ascii_case("keep-alive"))
 }
 
 /// Whether a request of HTTP/1.1 names one host, as it must (RFC 9112 §3.2). The name may be empty.
@@ -192,9 +194,7 @@ fn names_its_host(request: &Request) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         (None, _) => request.version() < Version::HTTP_11,
-        (Some(host), None) => {
-            host.is_empty() || Authority::try_from(host.as_bytes()).is_ok()
-        }
+        (Some(host), None) => host.is_empty() || Authority::try_from(host.as_bytes()).is_ok(),
         (Some(_), Some(_)) => false,
     }
 }

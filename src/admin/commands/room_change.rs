@@ -75,9 +75,7 @@ async fn set(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandEr
     }
     let values: Vec<String> = match value {
         "" => Vec::new(),
-        _ if is_list(short) => {
-            value.split(',').map(|item| item.trim().to_owned()).collect()
-        }
+        _ if is_list(short) => value.split(',').map(|item| item.trim().to_owned()).collect(),
         _ => vec![value.to_owned()],
     };
     rooms.set(&room, &full(field), &values).await?;
@@ -154,16 +152,5 @@ fn is_list(field: &str) -> bool {
 }
 
 /// Fields that have several values.
-<<<<<<< HEAD
-const LISTS: &[&str] = &[
-    "getmemberlist",
-    "presencebroadcast",
-    "roomadmins",
-    "roomowners",
-    "{urn:waxwing:muc}contacts",
-];
-=======
-const LISTS: &[&str] =
-    &["getmemberlist", "presencebroadcast", "roomadmins", "roomowners"];
->>>>>>> 7a578f98 (admin: contacts of a room are a list; docs: HTTP API)
+const LISTS: &[&str] = &["getmemberlist", "presencebroadcast", "roomadmins", "roomowners"];
 const PASSWORD: &str = "roomsecret";
