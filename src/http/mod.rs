@@ -21,7 +21,6 @@ pub mod websocket;
 mod write_probe;
 mod write_timeout;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -150,7 +149,7 @@ async fn serve_requests(
         never = unread.discard() => match never {},
         () = stopping.cancelled() => {
             // A request that is under way is answered, if that does not take long.
-            Pin::new(&mut connection).graceful_shutdown();
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
             timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
         }
     };
