@@ -49,7 +49,7 @@ section! {
     presence: PresenceGrant = PresenceGrant::None => OneOf(PresenceGrant::WORDS), Reload;
 
     /// Which other requests the component may send in the name of users, by the namespace of the request:
-    /// `{ "http://jabber.org/protocol/pubsub" = "both" }`.
+    /// `{ "urn:example:things" = "both" }`.
     iq: Vec<NamespaceGrant> = Vec::new() => NamespaceTable, Reload;
 }
 

@@ -269,6 +269,10 @@ mod tests {
         "'/proc/self/comm'",
         "['https']",
         "{ '/chat' = '/srv/chat' }",
+        "'both'",
+        "'outgoing'",
+        "'roster'",
+        "{ 'urn:example:things' = 'both' }",
     ];
 
     /// What runs, and the same with another value of one option.

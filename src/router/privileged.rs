@@ -118,7 +118,7 @@ async fn request(
     let mut children = payload.children();
     let inner = children.next().ok_or(Condition::BadRequest)?;
     if !inner.is(ns::CLIENT, "iq") || children.next().is_some() {
-        return Err(forbidden("the request is not an iq of jabber:client"));
+        return Err(forbidden("the request is no iq of a client"));
     }
     if inner.attr("type").as_deref() != Some(outer.kind.as_str()) {
         return Err(forbidden("both requests must have the same type"));

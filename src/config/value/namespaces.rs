@@ -14,7 +14,7 @@ impl Kind<Vec<NamespaceGrant>> for NamespaceTable {
     }
 
     fn read(&self, value: &Value<'_>) -> Result<Vec<NamespaceGrant>, Vec<Refusal>> {
-        let help = "write for example { \"http://jabber.org/protocol/pubsub\" = \"set\" }";
+        let help = "write for example { \"urn:example:things\" = \"set\" }";
         let DeValue::Table(table) = value.get_ref() else {
             return wrong_type(value, "a table of namespaces", help);
         };
