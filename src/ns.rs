@@ -39,6 +39,8 @@ pub const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
 pub const SESSION: &str = "urn:ietf:params:xml:ns:xmpp-session";
 /// The `xml` prefix.
 pub const XML: &str = "http://www.w3.org/XML/1998/namespace";
+/// XEP-0355.
+pub const DELEGATION: &str = "urn:xmpp:delegation:2";
 /// RFC 6121 §2.
 pub const ROSTER: &str = "jabber:iq:roster";
 /// XEP-0030 §3.

@@ -1,11 +1,16 @@
-//! External components: their streams (XEP-0114), and what they may do for users (XEP-0356).
+//! External components: their streams (XEP-0114), what they may do for users (XEP-0356), and what they answer
+//! instead of the server (XEP-0355).
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
 
+#[path = "components/delegation.rs"]
+mod delegation;
 #[path = "components/house.rs"]
 mod house;
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "components/presence.rs"]
+mod presence;
 #[path = "components/privileges.rs"]
 mod privileges;
 #[path = "components/streams.rs"]

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use self::open::{Opened, Refused};
 use crate::config::LimitsConfig;
 use crate::host::components::{ComponentQueue, Components, gone};
-use crate::host::{Route as _, ServerState, privileges};
+use crate::host::{Route as _, ServerState, delegations, privileged_presence, privileges};
 use crate::listen::Accepted;
 use crate::router::Router;
 use crate::stanza::StreamCondition;
@@ -63,6 +63,15 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
     let mut error = None;
     if acknowledged.is_ok() {
         if entered.is_first {
+            let tasks = &server.tasks;
+            let who = || (Arc::clone(&server), domain.clone());
+            let (state, name) = who();
+            let work = privileged_presence::tell_all(state, name);
+            let work = stopping.clone().run_until_cancelled_owned(work);
+            drop(tasks.spawn("component-presence", work));
+            let (state, name) = who();
+            let work = stopping.clone().run_until_cancelled_owned(delegations::ask(state, name));
+            drop(tasks.spawn("component-features", work));
             drop(
                 server.tasks.spawn(
                     "component-probes",
@@ -85,12 +94,15 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
     drop(counted);
 }
 
-/// What a component is told first: that it is accepted, and its privileges (XEP-0356 §4.2).
+/// What a component is told first: that it is accepted, its privileges (XEP-0356 §4.2), and what is delegated
+/// to it (XEP-0355 §4.2).
 fn welcome(server: &ServerState, domain: &str) -> Vec<u8> {
     let mut out = b"<handshake/>".to_vec();
     let config = server.config.load();
     let component = config.components.iter().find(|component| component.domain == domain);
-    for stanza in component.iter().flat_map(|component| privileges::advertised(server, component)) {
+    let Some(component) = component else { return out };
+    let told = privileges::advertised(server, component).into_iter();
+    for stanza in told.chain(delegations::advertised(server, component)) {
         stanza.write(None, &mut out);
     }
     out

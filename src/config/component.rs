@@ -3,10 +3,10 @@
 use super::domain::prepare_domain;
 use super::error::Problems;
 use super::host::HostConfig;
-use super::privilege::{MessageGrant, NamespaceGrant, PresenceGrant, RequestGrant};
+use super::privilege::{Delegation, MessageGrant, NamespaceGrant, PresenceGrant, RequestGrant};
 use super::secret::Secret;
 use super::section::{Fields, section};
-use super::value::{Count, Domain, NamespaceTable, OneOf, SecretFile, SecretText, Switch, Text};
+use super::value::{Count, DelegationTable, Domain, NamespaceTable, OneOf, SecretFile, SecretText, Switch, Text};
 
 section! {
     /// An external component (XEP-0114): a program, such as a gateway to another network, that has a domain of its own and
@@ -49,8 +49,12 @@ section! {
     presence: PresenceGrant = PresenceGrant::None => OneOf(PresenceGrant::WORDS), Reload;
 
     /// Which other requests the component may send in the name of users, by the namespace of the request:
-    /// `{ "urn:example:things" = "both" }`.
+    /// `{ "https://example.org/notes" = "both" }`.
     iq: Vec<NamespaceGrant> = Vec::new() => NamespaceTable, Reload;
+
+    /// Requests that the component answers instead of the server, by namespace, if their payload has these attributes
+    /// (namespace delegation, XEP-0355): `{ "https://example.org/notes" = [], "https://example.org/lists" = ["node"] }`.
+    delegate: Vec<Delegation> = Vec::new() => DelegationTable, Reload;
 }
 
 impl ComponentConfig {

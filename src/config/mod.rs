@@ -74,7 +74,7 @@ pub use self::listen::ListenConfig;
 pub use self::log::{LogConfig, LogFormat};
 pub use self::origin::origin;
 pub use self::print::{commented, explain, markdown};
-pub use self::privilege::{MessageGrant, NamespaceGrant, PresenceGrant, RequestGrant};
+pub use self::privilege::{Delegation, MessageGrant, NamespaceGrant, PresenceGrant, RequestGrant};
 pub use self::pubsub::{NodeCreators, PubSubConfig};
 pub use self::registration::RegistrationConfig;
 pub use self::reload::Pending;

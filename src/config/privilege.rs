@@ -51,6 +51,15 @@ impl RequestGrant {
     }
 }
 
+/// A namespace of requests that the component answers instead of the server (XEP-0355 §4.1).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Delegation {
+    /// The namespace of the payload.
+    pub ns: String,
+    /// Attributes that the payload must have; without them, the server answers.
+    pub attributes: Vec<String>,
+}
+
 /// A namespace, and the requests that are allowed in it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NamespaceGrant {

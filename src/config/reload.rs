@@ -272,6 +272,7 @@ mod tests {
         "'both'",
         "'outgoing'",
         "'roster'",
+        "{ 'urn:example:things' = ['node'] }",
         "{ 'urn:example:things' = 'both' }",
     ];
 

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::{ServerState, SharedState};
 use crate::jid::Jid;
-use crate::stanza::{Condition, Head, Stanza, StanzaError};
+use crate::stanza::{Condition, Stanza, StanzaError};
 
 /// The connections of all components, by the configured domain.
 #[derive(Debug, Default)]
@@ -95,15 +95,8 @@ impl Components {
 
     /// Queues a stanza. What two addresses send to each other goes by one connection, so that their order is kept.
     fn send(&self, domain: &str, stanza: Stanza) -> Result<(), StanzaError> {
-        let link = {
-            let links = self.links.lock();
-            let of_domain = links.get(domain).filter(|links| !links.is_empty()).ok_or_else(gone)?;
-            let chosen = match of_domain.len() {
-                1 => 0,
-                count => (pair(stanza.head()) % count as u64) as usize,
-            };
-            Arc::clone(&of_domain[chosen])
-        };
+        let head = stanza.head();
+        let link = self.link(domain, (head.from.as_ref(), head.to.as_ref())).ok_or_else(gone)?;
         let size = stanza.size();
         let full = || Condition::ResourceConstraint.text("too much waits for the component");
         if link.bytes.fetch_add(size, Ordering::AcqRel) > MOST_BYTES {
@@ -117,6 +110,34 @@ impl Components {
                 mpsc::error::TrySendError::Closed(_) => gone(),
             }
         })
+    }
+}
+
+impl Components {
+    /// Queues a stanza between two addresses when there is room. `make` makes it then; `None`: none any more.
+    pub async fn send_patiently(
+        &self,
+        domain: &str,
+        (from, to): (&Jid, &Jid),
+        make: impl FnOnce() -> Option<Stanza>,
+    ) {
+        let Some(link) = self.link(domain, (Some(from), Some(to))) else { return };
+        let Ok(room) = link.queue.reserve().await else { return };
+        if let Some(stanza) = make() {
+            link.bytes.fetch_add(stanza.size(), Ordering::AcqRel);
+            room.send(stanza);
+        }
+    }
+
+    /// The connection by which two addresses talk.
+    fn link(&self, domain: &str, pair: Pair<'_>) -> Option<Arc<ComponentLink>> {
+        let links = self.links.lock();
+        let of_domain = links.get(domain).filter(|links| !links.is_empty())?;
+        let chosen = match of_domain.len() {
+            1 => 0,
+            count => (hash_of(pair) % count as u64) as usize,
+        };
+        Some(Arc::clone(&of_domain[chosen]))
     }
 }
 
@@ -196,10 +217,13 @@ pub fn gone() -> StanzaError {
 }
 
 /// A number that is the same for all stanzas from one account to another.
-fn pair(head: &Head) -> u64 {
-    let bare = |jid: &Option<Jid>| jid.as_ref().map(|jid| jid.to_bare());
-    BuildHasherDefault::<FxHasher>::default().hash_one((bare(&head.from), bare(&head.to))) >> 32
+fn hash_of((from, to): Pair<'_>) -> u64 {
+    let bare = |jid: Option<&Jid>| jid.map(|jid| jid.to_bare());
+    BuildHasherDefault::<FxHasher>::default().hash_one((bare(from), bare(to))) >> 32
 }
+
+/// Sender and recipient.
+type Pair<'a> = (Option<&'a Jid>, Option<&'a Jid>);
 
 /// What may wait for one connection.
 const MOST_STANZAS: usize = 1000;
@@ -208,7 +232,7 @@ const MOST_BYTES: usize = 16 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stanza::{Content, Message, MessageKind};
+    use crate::stanza::{Content, Head, Message, MessageKind};
 
     fn message(from: &str, to: &str) -> Stanza {
         let [from, to] = [from, to].map(|jid| Some(Jid::parse(jid).unwrap()));

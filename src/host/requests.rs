@@ -95,10 +95,10 @@ impl Requests {
         from: Jid,
         to: Jid,
         session: Option<SessionRef>,
-        kind: IqKind,
-        content: Content,
+        (kind, content): (IqKind, Content),
+        by: Option<&Jid>,
     ) -> Result<(Stanza, Answer), RequestError> {
-        let held = self.0.level.holder(Some(to.bare_str()), None);
+        let held = self.0.level.holder(Some(by.unwrap_or(&to).bare_str()), None);
         held.try_add(1).map_err(|scope| {
             self.0.level.count(scope, Action::Error);
             RequestError::TooMany
@@ -238,7 +238,7 @@ mod tests {
     fn ask(requests: &Requests, to: &str) -> Result<(Iq, Answer), RequestError> {
         let payload = element("query").ns("jabber:iq:version");
         let (request, answer) =
-            requests.begin(jid(SERVER), jid(to), None, IqKind::Get, payload.into())?;
+            requests.begin(jid(SERVER), jid(to), None, (IqKind::Get, payload.into()), None)?;
         let Stanza::Iq(iq) = request else { unreachable!("a request is an iq") };
         Ok((iq, answer))
     }

@@ -227,8 +227,23 @@ impl ServerState {
         kind: IqKind,
         content: impl Into<Content>,
     ) -> Result<(Stanza, Answer), RequestError> {
+        self.request_by(None, from, to, kind, content)
+    }
+
+    /// The same for somebody else (`by`), for whom it counts, instead of the account that is asked.
+    ///
+    /// # Errors
+    /// [`RequestError::TooMany`].
+    pub fn request_by(
+        &self,
+        by: Option<&Jid>,
+        from: Jid,
+        to: Jid,
+        kind: IqKind,
+        content: impl Into<Content>,
+    ) -> Result<(Stanza, Answer), RequestError> {
         let session = to.to_full().and_then(|full| self.sessions.find(&full));
-        self.requests.begin(from, to, session, kind, content.into())
+        self.requests.begin(from, to, session, (kind, content.into()), by)
     }
 
     /// Counts refusals of the store because an account stores too much.

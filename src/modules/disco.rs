@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::host::{
     Access, AddressKind, Asked, Cx, Destination, Discovery, IqHandler, IqReply, Manifest, Module,
-    Registry, ServerState, ServiceDomain, SharedState, Status, Xep,
+    Registry, ServerState, ServiceDomain, SharedState, Status, Xep, delegations,
 };
 use crate::jid::{BareJid, Jid};
 use crate::ns;
@@ -68,7 +68,10 @@ impl IqHandler for Disco {
         let node = written.as_deref().filter(|node| !node.is_empty());
         let asked = Asked { to, from, node };
         match query.ns() {
-            ns::DISCO_INFO => Ok(Some(info(cx, asked).await?.to_node(written.as_deref()))),
+            ns::DISCO_INFO => {
+                let (info, nested) = nested(cx, asked, info(cx, asked).await?);
+                Ok(Some(info.to_node(written.as_deref()).raw(nested)))
+            }
             _ => {
                 // One that cannot be read is ignored, as by all addresses that have no pages.
                 let wanted = SetRequest::in_query(&query).ok().flatten();
@@ -91,6 +94,19 @@ async fn info(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Info, StanzaError> {
         found.get_or_insert_default().add(more);
     }
     found.ok_or_else(|| Condition::ItemNotFound.into())
+}
+
+/// With what components announce for the namespaces that are delegated to them (XEP-0355 §7.2).
+fn nested(cx: &Cx<'_>, asked: Asked<'_>, info: Info) -> (Info, Vec<u8>) {
+    match cx.server.destination(asked.to) {
+        Destination::Host(host) if asked.node.is_none() => {
+            delegations::nest(cx.server, &host.domain, false, info)
+        }
+        Destination::Account(host, _) if asked.node.is_none() => {
+            delegations::nest(cx.server, &host.domain, true, info)
+        }
+        _ => (info, Vec::new()),
+    }
 }
 
 /// What is found at an address (XEP-0030 §4.1): what all providers tell. Of a node: what the first

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::outcome::Outcome;
-use super::remote;
+use super::{delegated, remote};
 use crate::host::{
     Access, AddressKind, Cx, Destination, Entry, Halt, Origin, Reply, ServiceDomain,
 };
@@ -43,6 +43,9 @@ pub(super) async fn to_recipient(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Hal
 async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
         return take_answer(cx, iq).await;
+    }
+    if let Some(outcome) = delegated::take(cx, None, &iq).await? {
+        return Ok(outcome);
     }
     let found = find(cx, AddressKind::Host, &iq)?;
     let may_ask = match found.map(|found| found.access) {
@@ -99,11 +102,25 @@ async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<Outcome,
     if !iq.is_request() {
         return take_answer(cx, iq).await;
     }
+    if let Some(outcome) = delegated::take(cx, Some(user), &iq).await? {
+        return Ok(outcome);
+    }
+    if let Some(outcome) = delegated::take_discovery(cx, &iq, false)? {
+        return Ok(outcome);
+    }
     let found = find(cx, AddressKind::Account, &iq)?;
     if !cx.origin.is_of(user) {
         refuse_others(cx, user, &iq, found.map(|found| found.access)).await?;
     }
-    answer(cx, found, &iq).await
+    let done = answer(cx, found, &iq).await;
+    // XEP-0355 §7.2.4: a node that only a component may know.
+    if let Err(Halt::Bounce(error, _)) = &done
+        && error.condition == Condition::ItemNotFound
+        && let Some(outcome) = delegated::take_discovery(cx, &iq, true)?
+    {
+        return Ok(outcome);
+    }
+    done
 }
 
 /// Refuses a request to the account of another user, as its [`Access`] says.

@@ -11,6 +11,7 @@ mod bounce;
 mod capacity;
 mod catch_up;
 mod contacts;
+mod delegated;
 #[cfg(test)]
 mod fixtures;
 mod internal;

@@ -9,7 +9,7 @@ use super::outcome::Outcome;
 use super::send_presence::{broadcast, deliver, deliver_addressed, send};
 use super::{probe, remote, subscription};
 use crate::host::lifecycle::{self, Event};
-use crate::host::{Cx, Destination, Halt, Origin, refuse_presence};
+use crate::host::{Cx, Destination, Halt, Origin, privileged_presence, refuse_presence};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::modules::{blocking, capabilities, roster, stanza_id, vcard};
 use crate::session::{Session, SessionRef};
@@ -82,6 +82,9 @@ async fn arrives(
         PresenceKind::Probe => probe::arrives(cx, user, resource, &presence).await,
         kind if kind.is_subscription() => subscription::arrives(cx, user, presence).await,
         kind => {
+            if matches!(kind, PresenceKind::Available | PresenceKind::Unavailable) {
+                privileged_presence::arrived(cx.server, user, &presence).await?;
+            }
             let gone = presence.head.from.clone().filter(|_| kind == PresenceKind::Unavailable);
             let stanza = Arc::new(Stanza::Presence(presence));
             let sessions = cx.server.sessions.of(user);

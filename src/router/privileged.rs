@@ -118,7 +118,7 @@ async fn request(
     let mut children = payload.children();
     let inner = children.next().ok_or(Condition::BadRequest)?;
     if !inner.is(ns::CLIENT, "iq") || children.next().is_some() {
-        return Err(forbidden("the request is no iq of a client"));
+        return Err(forbidden("the request must be an iq in the namespace of clients"));
     }
     if inner.attr("type").as_deref() != Some(outer.kind.as_str()) {
         return Err(forbidden("both requests must have the same type"));
@@ -144,7 +144,7 @@ async fn request(
     request.head_mut().lang = lang;
     let outer = Iq { content: Content::default(), ..outer.clone() };
     let (server, wait) = (std::sync::Arc::clone(server), wait(answer));
-    drop(router.server.tasks.spawn("privileged-iq", async move {
+    let work = async move {
         let answer = match wait.await {
             Ok(mut inner) => {
                 inner.head.id = id;
@@ -155,7 +155,9 @@ async fn request(
         if let (Some(route), Some(answer)) = (server.route(), answer) {
             route.route(answer).await;
         }
-    }));
+    };
+    let tasks = &router.server.tasks;
+    drop(tasks.spawn("privileged-iq", tasks.stopping().run_until_cancelled_owned(work)));
     act(router, host, user, request).await;
     Ok(())
 }

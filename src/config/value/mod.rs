@@ -23,7 +23,7 @@ pub(super) use self::addresses::{Addresses, Location, Machines};
 pub(super) use self::directories::{Directories, FileName};
 pub(super) use self::jid::Address;
 pub(super) use self::list::{Accounts, Uris, Words};
-pub(super) use self::namespaces::NamespaceTable;
+pub(super) use self::namespaces::{DelegationTable, NamespaceTable};
 pub(super) use self::number::{Count, Retention, Size, Time};
 pub(super) use self::policy::{Hours, SomeOf};
 pub(super) use self::secret::{SecretFile, SecretText};

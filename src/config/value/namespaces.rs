@@ -2,8 +2,10 @@
 
 use toml::de::DeValue;
 
-use super::{Kind, Refusal, Value, quote, wrong_type};
-use crate::config::privilege::{NamespaceGrant, RequestGrant};
+use super::list::{array, each};
+use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
+use crate::config::privilege::{Delegation, NamespaceGrant, RequestGrant};
+use crate::ns::DELEGATION;
 
 /// A table of namespaces and words.
 pub(in crate::config) struct NamespaceTable;
@@ -14,7 +16,7 @@ impl Kind<Vec<NamespaceGrant>> for NamespaceTable {
     }
 
     fn read(&self, value: &Value<'_>) -> Result<Vec<NamespaceGrant>, Vec<Refusal>> {
-        let help = "write for example { \"urn:example:things\" = \"set\" }";
+        let help = "write for example { \"https://example.org/notes\" = \"set\" }";
         let DeValue::Table(table) = value.get_ref() else {
             return wrong_type(value, "a table of namespaces", help);
         };
@@ -44,6 +46,52 @@ impl Kind<Vec<NamespaceGrant>> for NamespaceTable {
         let one = |each: &NamespaceGrant| {
             format!("{} = {}", quote(&each.ns), quote(each.requests.word()))
         };
+        let all: Vec<_> = value.iter().map(one).collect();
+        if all.is_empty() {
+            return Some("{}".to_owned());
+        }
+        Some(format!("{{ {} }}", all.join(", ")))
+    }
+}
+
+/// A table of namespaces and attributes.
+pub(in crate::config) struct DelegationTable;
+
+impl Kind<Vec<Delegation>> for DelegationTable {
+    fn describe(&self) -> String {
+        "a table of namespaces, each with a list of attributes".to_owned()
+    }
+
+    fn read(&self, value: &Value<'_>) -> Result<Vec<Delegation>, Vec<Refusal>> {
+        let help = "write for example { \"https://example.org/notes\" = [\"node\"] }";
+        let DeValue::Table(table) = value.get_ref() else {
+            return wrong_type(value, "a table of namespaces", help);
+        };
+        let (mut all, mut refusals) = (Vec::new(), Vec::new());
+        for (key, value) in table {
+            let ns = key.get_ref().to_string();
+            // XEP-0355 §8: this one is not delegated.
+            if ns.is_empty() || ns == DELEGATION {
+                let message = format!("has {}, which cannot be delegated", quote(&ns));
+                let help = Some("name another namespace".to_owned());
+                refusals.push(Refusal { at: key.span(), message, help });
+                continue;
+            }
+            let attributes = each(value, |item| match item.get_ref().as_str() {
+                Some(name) if !name.is_empty() => Ok(name.to_owned()),
+                Some(_) => refuse(item, "has an empty attribute", "remove it".to_owned()),
+                None => wrong_type(item, "a table with lists of attributes", help),
+            });
+            match attributes {
+                Ok(attributes) => all.push(Delegation { ns, attributes }),
+                Err(refused) => refusals.extend(refused),
+            }
+        }
+        if refusals.is_empty() { Ok(all) } else { Err(refusals) }
+    }
+
+    fn write(&self, value: &Vec<Delegation>) -> Option<String> {
+        let one = |each: &Delegation| format!("{} = {}", quote(&each.ns), array(&each.attributes));
         let all: Vec<_> = value.iter().map(one).collect();
         if all.is_empty() {
             return Some("{}".to_owned());

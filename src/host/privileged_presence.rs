@@ -1,0 +1,210 @@
+//! XEP-0356 §7: components that may see the presence of users, and of their contacts.
+//!
+//! A component that sees contacts gets each presence once, however many users have the contact: what it was told last is
+//! remembered. That is also what a component is told that connects later (§8).
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustc_hash::{FxHashMap, FxHasher};
+use smol_str::SmolStr;
+
+use super::components::{self, Components, is_of_host};
+use super::{ServerState, SharedState, contact_list};
+use crate::config::{ComponentConfig, PresenceGrant};
+use crate::jid::{BareJid, FullJid, Jid};
+use crate::stanza::{Head, Presence, PresenceKind, Stanza};
+use crate::storage;
+
+/// The available presence of contacts, and of users, by the host that sees it. It is empty if no component sees contacts.
+#[derive(Debug, Default)]
+pub struct SeenPresence(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    by_address: FxHashMap<(SmolStr, Jid), Known>,
+    /// About how many bytes all of them occupy.
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Known {
+    hash: u64,
+    presence: Presence,
+    bytes: usize,
+}
+
+impl SharedState for SeenPresence {}
+
+impl SeenPresence {
+    /// Remembers presence that this host sees. Whether it is news.
+    fn note(&self, host: &str, presence: &Presence) -> bool {
+        let Some(from) = presence.head.from.clone() else { return false };
+        let mut seen = self.0.lock();
+        let key = (SmolStr::new(host), from);
+        if presence.kind == PresenceKind::Unavailable {
+            let old = seen.by_address.remove(&key);
+            seen.bytes -= old.as_ref().map_or(0, |old| old.bytes);
+            return old.is_some();
+        }
+        let presence = kept(presence);
+        let hash = hash(&presence);
+        if seen.by_address.get(&key).is_some_and(|old| old.hash == hash) {
+            return false;
+        }
+        let old = seen.by_address.remove(&key);
+        seen.bytes -= old.map_or(0, |old| old.bytes);
+        let bytes = presence.content.size() + OVERHEAD;
+        // What does not fit is told, and perhaps told again.
+        if seen.bytes + bytes <= MOST_BYTES {
+            seen.bytes += bytes;
+            seen.by_address.insert(key, Known { hash, presence, bytes });
+        }
+        true
+    }
+
+    /// The addresses whose presence this host sees.
+    fn addresses(&self, host: &str) -> Vec<Jid> {
+        let seen = self.0.lock();
+        let here = seen.by_address.keys().filter(|(at, _)| at == host);
+        here.map(|(_, jid)| jid.clone()).collect()
+    }
+
+    fn find(&self, host: &str, from: &Jid) -> Option<Presence> {
+        let key = (SmolStr::new(host), from.clone());
+        self.0.lock().by_address.get(&key).map(|known| known.presence.clone())
+    }
+}
+
+/// A session of a user has become available, or unavailable: components are told (§7.1). Those among the user's contacts
+/// know it already.
+///
+/// # Errors
+/// If the store fails.
+pub async fn session_changed(
+    server: &ServerState,
+    session: &FullJid,
+    presence: &Presence,
+) -> storage::Result<()> {
+    let config = server.config.load_full();
+    let see = |component: &&ComponentConfig| {
+        component.presence != PresenceGrant::None
+            && is_of_host(server, &component.domain, session.domain())
+    };
+    let mut components = config.components.iter().filter(see).peekable();
+    if components.peek().is_none() {
+        return Ok(());
+    }
+    let contacts = contact_list::of(server, &session.to_bare()).await?;
+    let mut presence = kept(presence);
+    presence.head.from = Some(session.clone().into_jid());
+    let is_news = server.shared::<SeenPresence>().note(session.domain(), &presence);
+    for component in components {
+        let has_it = contacts.get(&component.domain).is_some_and(|c| c.subscription.is_from());
+        let is_doubled = component.presence == PresenceGrant::Roster && !is_news;
+        if !has_it && !is_doubled {
+            send(server, component, presence.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Presence has arrived for a user: components that see contacts are told, also if the user is not online (§7.4).
+///
+/// # Errors
+/// If the store fails.
+pub async fn arrived(
+    server: &ServerState,
+    user: &BareJid,
+    presence: &Presence,
+) -> storage::Result<()> {
+    let config = server.config.load_full();
+    let Some(from) = &presence.head.from else { return Ok(()) };
+    let sees = |component: &&ComponentConfig| {
+        component.presence == PresenceGrant::Roster
+            && !component.has(from.domain())
+            && is_of_host(server, &component.domain, user.domain())
+    };
+    let mut components = config.components.iter().filter(sees).peekable();
+    if components.peek().is_none() {
+        return Ok(());
+    }
+    if presence.kind == PresenceKind::Available {
+        let contact = contact_list::find(server, user, &from.to_bare().into()).await?;
+        if !contact.is_some_and(|contact| contact.subscription.is_to()) {
+            return Ok(());
+        }
+    }
+    if server.shared::<SeenPresence>().note(user.domain(), presence) {
+        let presence = kept(presence);
+        for component in components {
+            send(server, component, presence.clone());
+        }
+    }
+    Ok(())
+}
+
+/// A component has connected: it is told who is online, as fast as it reads (§8).
+pub async fn tell_all(server: Arc<ServerState>, domain: SmolStr) {
+    let config = server.config.load_full();
+    let component = config.components.iter().find(|component| component.domain == domain);
+    let Some(component) = component.filter(|one| one.presence != PresenceGrant::None) else {
+        return;
+    };
+    let Ok(to) = Jid::domain_only(&component.domain) else { return };
+    let table = server.shared::<Components>();
+    let addressed = |presence: Presence| {
+        let mut presence = presence;
+        presence.head.to = Some(to.clone());
+        Stanza::Presence(presence)
+    };
+    for session in server.sessions.all() {
+        if is_of_host(&server, &domain, session.jid().domain()) {
+            // The newest, when there is room.
+            let newest = || Some(addressed(kept(&*session.available()?)));
+            table.send_patiently(&domain, (session.jid(), &to), newest).await;
+        }
+    }
+    if component.presence != PresenceGrant::Roster {
+        return;
+    }
+    let seen = server.shared::<SeenPresence>();
+    for host in server.hosts().iter().filter(|host| is_of_host(&server, &domain, &host.domain)) {
+        let others = seen.addresses(&host.domain).into_iter();
+        let is_told = |jid: &Jid| jid.domain() == host.domain || component.has(jid.domain());
+        for from in others.filter(|jid| !is_told(jid)) {
+            let newest = || seen.find(&host.domain, &from).map(addressed);
+            table.send_patiently(&domain, (&from, &to), newest).await;
+        }
+    }
+}
+
+fn send(server: &ServerState, component: &ComponentConfig, mut presence: Presence) {
+    let Ok(to) = Jid::domain_only(&component.domain) else { return };
+    presence.head.to = Some(to.clone());
+    // A component that is not connected is told when it comes.
+    if components::send(server, &to, Stanza::Presence(presence)).is_err() {
+        tracing::debug!(host = %component.domain, "a component is not told of presence");
+    }
+}
+
+/// Presence without its recipient, in a small buffer.
+fn kept(presence: &Presence) -> Presence {
+    let head = Head { to: None, ..presence.head.clone() };
+    Presence { head, kind: presence.kind, content: presence.content.packed() }
+}
+
+/// The same for presence of the same content.
+fn hash(presence: &Presence) -> u64 {
+    let head = Head { lang: presence.head.lang.clone(), ..Head::default() };
+    let presence = Presence { head, kind: presence.kind, content: presence.content.clone() };
+    let mut hasher = FxHasher::default();
+    Stanza::Presence(presence).to_bytes().hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Bytes of an entry besides its content.
+const OVERHEAD: usize = 400;
+/// Bytes of all entries.
+const MOST_BYTES: usize = 32 << 20;

@@ -1,0 +1,83 @@
+//! XEP-0355: Namespace Delegation. A request is answered by a component: it is wrapped and sent there, and what comes
+//! back is unwrapped and sent to the sender, who notices nothing.
+
+use super::outcome::Outcome;
+use crate::config::ComponentConfig;
+use crate::host::components::Components;
+use crate::host::delegations::{self, BARE_INFO, BARE_ITEMS, PATIENCE};
+use crate::host::{Cx, Halt};
+use crate::jid::{BareJid, Jid};
+use crate::modules::blocking;
+use crate::ns;
+use crate::stanza::{Condition, Iq, IqKind, Stanza, StanzaError};
+
+/// Hands a request to an account of ours (`user`) or to a host over to the component that answers it, if one does.
+pub(super) async fn take(
+    cx: &mut Cx<'_>,
+    user: Option<&BareJid>,
+    iq: &Iq,
+) -> Result<Option<Outcome>, Halt> {
+    let config = cx.server.config.load_full();
+    let found = delegations::of_request(cx.server, &config, &cx.host.domain, (cx.origin, iq));
+    let Some(component) = found else { return Ok(None) };
+    if let Some(user) = user.filter(|user| !cx.origin.is_of(user)) {
+        blocking::refuse_incoming(cx, user, &iq.head).await?;
+    }
+    hand_over(cx, iq, component).map(Some)
+}
+
+/// Hands a request for the items of an account over, if a component answers it (§7.2.5). `is_unknown`: the server does
+/// not know the node that is asked for.
+pub(super) fn take_discovery(
+    cx: &mut Cx<'_>,
+    iq: &Iq,
+    is_unknown: bool,
+) -> Result<Option<Outcome>, Halt> {
+    let Some(payload) = iq.payload() else { return Ok(None) };
+    let has_node = payload.attr("node").is_some_and(|node| !node.is_empty());
+    let special = match payload.ns() {
+        ns::DISCO_INFO if has_node && is_unknown => BARE_INFO,
+        ns::DISCO_ITEMS if has_node == is_unknown => BARE_ITEMS,
+        _ => return Ok(None),
+    };
+    let config = cx.server.config.load_full();
+    let component = delegations::manager(cx.server, &config, &cx.host.domain, (special, &|_| true));
+    let is_own = |component: &ComponentConfig| {
+        iq.head.from.as_ref().is_some_and(|from| component.has(from.domain()))
+    };
+    match component.filter(|component| !is_own(component)) {
+        Some(component) => hand_over(cx, iq, component).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Sends a request to a component. A task waits for the answer.
+fn hand_over(cx: &mut Cx<'_>, iq: &Iq, component: &ComponentConfig) -> Result<Outcome, Halt> {
+    let away = || Halt::bounce(Condition::ServiceUnavailable, "the component is not connected");
+    if !cx.server.shared::<Components>().is_connected(&component.domain) {
+        return Err(away());
+    }
+    let to = Jid::domain_only(&component.domain).map_err(|_| away())?;
+    let by = iq.head.from.clone();
+    let payload = delegations::wrap(iq);
+    let begun = cx.server.request_by(by.as_ref(), cx.host.jid.clone(), to, IqKind::Set, payload);
+    let (request, answer) =
+        begun.map_err(|_| Condition::ResourceConstraint.text("too many requests wait"))?;
+    let Some(route) = cx.server.route() else { return Err(away()) };
+    let asked = iq.clone();
+    let work = async move {
+        // Whatever is wrong, the sender is told that nobody answers (§4.3).
+        let answered = answer.within(PATIENCE).await.ok();
+        let answer = answered.and_then(|carrier| delegations::unwrap(&asked, &carrier));
+        let answer = answer.map(Stanza::Iq).or_else(|| {
+            StanzaError::from(Condition::ServiceUnavailable).answer(&Stanza::Iq(asked))
+        });
+        if let Some(answer) = answer {
+            route.route(answer).await;
+        }
+    };
+    let tasks = &cx.server.tasks;
+    drop(tasks.spawn("delegated-iq", tasks.stopping().run_until_cancelled_owned(work)));
+    cx.outbox.send(request);
+    Ok(Outcome::HandedOver)
+}
