@@ -6,7 +6,9 @@ use super::host::HostConfig;
 use super::privilege::{Delegation, MessageGrant, NamespaceGrant, PresenceGrant, RequestGrant};
 use super::secret::Secret;
 use super::section::{Fields, section};
-use super::value::{Count, DelegationTable, Domain, NamespaceTable, OneOf, SecretFile, SecretText, Switch, Text};
+use super::value::{
+    Count, DelegationTable, Domain, NamespaceTable, OneOf, SecretFile, SecretText, Switch, Text,
+};
 
 section! {
     /// An external component (XEP-0114): a program, such as a gateway to another network, that has a domain of its own and

@@ -195,7 +195,8 @@ async fn what_a_component_announces_for_its_namespaces_is_announced_by_the_serve
         romeo.say(asks("romeo@localhost", node, what)).await;
         let heard = irc.hears("</delegation></iq>").await;
         assert!(heard.contains(&format!("disco#{what}'{node}/></iq></forwarded>")), "{heard}");
-        let query = format!("<query xmlns='http://jabber.org/protocol/disco#{what}'{node}><x/></query>");
+        let query =
+            format!("<query xmlns='http://jabber.org/protocol/disco#{what}'{node}><x/></query>");
         let inner = format!(
             "<iq xmlns='jabber:client' to='romeo@localhost/orchard' id='d' type='result'>{query}</iq>"
         );
