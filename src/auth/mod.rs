@@ -28,6 +28,7 @@ mod tests;
 mod token;
 mod token_clients;
 mod token_key;
+mod typed_password;
 mod upgrade;
 mod user_agent;
 mod verifier;

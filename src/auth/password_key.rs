@@ -8,3 +8,10 @@ pub struct PasswordKey {
     pub(super) hash: ScramHash,
     pub(super) stored_key: Vec<u8>,
 }
+
+#[cfg(test)]
+impl PasswordKey {
+    pub(crate) fn for_tests(hash: ScramHash, stored_key: Vec<u8>) -> Self {
+        Self { hash, stored_key }
+    }
+}

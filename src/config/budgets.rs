@@ -83,6 +83,10 @@ section! {
     /// Programs that follow archives of all accounts, likewise.
     api_streams: usize = 1000 => Count::between(0, 10_000_000), Reload;
 
+    /// Users who download all their data from their own pages at the same time. Over the limit, they are told to try again
+    /// later.
+    exports: usize = 20 => Count::between(0, 1_000_000), Reload;
+
     /// Files that clients at one address upload at the same time (XEP-0363). Over the limit, they are told to try
     /// again later.
     uploads_per_address: usize = 100 => Count::between(0, 1_000_000), Reload;

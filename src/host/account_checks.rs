@@ -1,10 +1,23 @@
 //! What a handler may ask about an account: whether it exists, what its role is, who sees its presence.
 
 use super::block_list::{self, keeps_out};
-use super::{Cx, Read, contact_list};
+use super::{Cx, Read, ServerState, contact_list};
 use crate::jid::{BareJid, Jid};
 use crate::stanza::{Condition, StanzaError};
 use crate::storage;
+
+impl ServerState {
+    /// Whether this account, a normalised bare JID, is one of an administrator: by the configuration, or by its role.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn is_admin(&self, bare: &str) -> storage::Result<bool> {
+        if self.config.load().admin.accounts.iter().any(|admin| admin.as_str() == bare) {
+            return Ok(true);
+        }
+        self.admins.contains(&*self.storage, bare).await
+    }
+}
 
 impl Cx<'_> {
     /// Whether the stanza comes from an administrator's client. An administrator has the role, or is named
@@ -14,11 +27,7 @@ impl Cx<'_> {
     /// If the store fails.
     pub async fn is_of_admin(&self) -> storage::Result<bool> {
         let Some(client) = self.origin.client() else { return Ok(false) };
-        let is_named = |admin: &BareJid| admin.as_str() == client.bare_str();
-        if self.server.config.load().admin.accounts.iter().any(is_named) {
-            return Ok(true);
-        }
-        self.server.admins.contains(&*self.server.storage, client.bare_str()).await
+        self.server.is_admin(client.bare_str()).await
     }
 
     /// Whether there is an account with this address. It does not read the store if the user is online, or if

@@ -7,6 +7,7 @@ mod budget;
 mod bytestreams;
 mod client;
 mod connections;
+mod exports;
 mod failed_logins;
 mod held;
 mod keyed;
@@ -55,6 +56,7 @@ pub const ALL: &[&About] = &[
     &bytestreams::TRAFFIC,
     &bytestreams::ABOUT,
     &connections::ABOUT,
+    &exports::ABOUT,
     &failed_logins::ABOUT,
     &stored::KEPT,
     &memory::ABOUT,
@@ -82,6 +84,8 @@ pub struct Budgets {
     pub bytestreams: Level,
     /// Connections.
     pub connections: Connections,
+    /// Downloads of all data of an account.
+    pub exports: Level,
     /// Failed logins.
     pub guesses: Guesses,
     /// What the storage keeps for an account.
@@ -120,6 +124,7 @@ impl Budgets {
             api_streams: Level::new(&api::ABOUT, metrics),
             bytestreams: Level::new(&bytestreams::ABOUT, metrics),
             connections: Connections::new(metrics),
+            exports: Level::new(&exports::ABOUT, metrics),
             guesses: Guesses::new(metrics),
             kept: Kept::new(metrics),
             memory: Level::new(&memory::ABOUT, metrics),
@@ -161,6 +166,7 @@ impl Budgets {
             address: None,
             all: bound(budgets.api_streams),
         });
+        self.exports.set(Bounds { account: Some(1), address: None, all: bound(budgets.exports) });
         self.pushes.set(Bounds {
             account: bound(budgets.pushes_per_account),
             address: None,

@@ -4,7 +4,6 @@
 //! the error that says so (XEP-0494 §3.2). A certificate by which a client has logged in is refused from then on.
 
 mod devices;
-mod log_out;
 mod notice;
 mod wish;
 
@@ -17,7 +16,7 @@ use tokio::time::timeout;
 use crate::host::command::SessionRow;
 use crate::host::{
     Access, AddressKind, Client, Cx, IqHandler, IqReply, Manifest, Module, Registry, ServerState,
-    Status, Xep, clients_of,
+    Status, Xep, clients_of, log_out_client,
 };
 use crate::jid::BareJid;
 use crate::ns;
@@ -75,7 +74,7 @@ impl IqHandler for ClientAccess {
 
 /// XEP-0494 §3.2.
 async fn revoke(cx: &Cx<'_>, user: &BareJid, client: &Client) -> IqReply {
-    log_out::log_out(cx, user, client).await?;
+    log_out_client(cx.server, user, client, cx.origin.session()).await?;
     match client.knows_password {
         true => Err(StanzaError {
             detail: Some(element("password-reset-required").ns(NS)),

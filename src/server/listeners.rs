@@ -100,7 +100,7 @@ impl Services {
         let routes = Router::new()
             .merge(api::routes(Arc::clone(&c2s.router)))
             .merge(files::routes(Arc::clone(c2s.server())))
-            .merge(pages::routes(&c2s.router))
+            .merge(pages::routes(&c2s.router, &c2s.verifier))
             .merge(host_meta::routes(Arc::clone(c2s.server())))
             .merge(static_files::routes(Arc::clone(c2s.server())))
             .merge(websocket::routes(Arc::clone(&c2s)));

@@ -19,6 +19,7 @@ import calls
 import components
 import devices
 import long_lives
+import pages
 import rooms
 import scenarios
 import transfers
@@ -136,6 +137,14 @@ def checks(server, args):
                 name = f"slixmpp: {scenario.__name__.replace('_', ' ')}"
                 if args.only in name:
                     yield name, lambda: in_process(server, scenario, device, device, next(numbers))
+    if args.chromium and server.has_all:
+        modules = str(pathlib.Path(args.converse) / "node_modules")
+        for window in pages.WINDOWS:
+            name = "Chromium: web pages, {} pixels wide, {}".format(*window)
+            if args.only in name:
+                yield name, functools.partial(
+                    pages.check, server, args.chromium, modules, *window
+                )
     if args.coturn:
         name = "coturn: credentials open the relay"
         if args.only in name:

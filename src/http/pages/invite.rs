@@ -9,8 +9,9 @@ use maud::{Markup, html};
 
 use super::clients::{self, Platform};
 use super::layout::{Instead, failed, page, sorry};
+use super::qr;
+use super::shared::Pages;
 use super::visitor::Visitor;
-use super::{Pages, qr};
 use crate::host::invitations;
 use crate::storage::{Invitation, InvitationKind};
 
@@ -73,7 +74,7 @@ fn landing(invitation: &Invitation, token: &str, platform: Platform) -> Response
                 "The app must be one for XMPP, such as those below. If nothing happens, install one of them first, and then come back to this page."
             }
             (qr::picture(&link))
-            p { small { "On a computer? Scan this with the camera of your phone." } }
+            p { small { "On a computer? Scan this with the camera of your phone. The link in it is:" } br; code { (link) } }
         }
         section {
             h2 { "If you have none yet" }

@@ -12,8 +12,9 @@ use maud::{Markup, html};
 use super::clients::{self, Platform};
 use super::form::{Fields, TOKEN, hidden};
 use super::layout::{Instead, damaged, nothing, page, see_other, sorry};
+use super::shared::Pages;
 use super::visitor::Visitor;
-use super::{Pages, invite, new_password, qr};
+use super::{invite, new_password, qr};
 use crate::host::registration::{Refusal, make_account};
 use crate::jid::BareJid;
 use crate::storage::Invitation;
@@ -209,6 +210,12 @@ pub(super) async fn done(
                 li { "Choose “I have an account already”, and enter the address and your password." }
             }
             (clients::list(Platform::of(visitor.agent())))
+        }
+        section {
+            h2 { "Your own page" }
+            p {
+                "Change your password, see your devices, and download your data at " a href="/account" { "your own page" } "."
+            }
         }
         section {
             h2 { "Tell others" }

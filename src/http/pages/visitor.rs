@@ -9,7 +9,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 
-use super::{Pages, layout};
+use super::layout;
+use super::shared::Pages;
 use crate::http::Peer;
 use crate::random::random_id;
 
@@ -75,6 +76,11 @@ impl Visitor {
         self.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("")
     }
 
+    /// The cookie of the session in which the user has logged in.
+    pub(super) fn session(&self) -> Option<&str> {
+        cookie(&self.headers, name(SESSION, self.is_secure))
+    }
+
     /// The answer, with the cookie for forms if the browser has none yet.
     pub(super) fn with_cookie(&self, answer: Response) -> Response {
         match self.is_new {
@@ -83,11 +89,12 @@ impl Visitor {
         }
     }
 
-    /// Sets a cookie that ends with the browser, and that only we get, from our own pages.
-    fn set_cookie(&self, mut answer: Response, which: &str, value: &str) -> Response {
+    /// Sets a cookie that ends with the browser, and that only we get, from our own pages. An empty one is removed.
+    pub(super) fn set_cookie(&self, mut answer: Response, which: &str, value: &str) -> Response {
         let secure = if self.is_secure { "; Secure" } else { "" };
+        let age = if value.is_empty() { "; Max-Age=0" } else { "" };
         let name = name(which, self.is_secure);
-        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}");
+        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
         if let Ok(text) = HeaderValue::from_str(&text) {
             answer.headers_mut().append(SET_COOKIE, text);
         }
@@ -111,3 +118,5 @@ fn cookie(headers: &HeaderMap, name: String) -> Option<&str> {
 }
 
 const FORM: &str = "waxwing-form";
+/// The name of the cookie of a session.
+pub(super) const SESSION: &str = "waxwing-session";

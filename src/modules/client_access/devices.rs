@@ -4,9 +4,8 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::log_out::log_out;
 use crate::host::command::{CommandError, Outcome, SessionRow};
-use crate::host::{AccountCommand, Client, Cx, clients_of};
+use crate::host::{AccountCommand, Client, Cx, clients_of, log_out_client};
 use crate::jid::BareJid;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind, Submitted};
 
@@ -48,7 +47,7 @@ impl AccountCommand for Devices {
             return Ok(list(&clients));
         }
         for client in &chosen {
-            log_out(cx, user, client).await?;
+            log_out_client(cx.server, user, client, cx.origin.session()).await?;
         }
         let names = chosen.iter().map(|client| name(client)).collect::<Vec<_>>().join(", ");
         let text = match chosen.iter().any(|client| client.knows_password) {

@@ -4,23 +4,28 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::host::{Client, Cx, revoke_client};
+use super::{Client, ServerState, revoke_client};
 use crate::jid::BareJid;
-use crate::session::CloseReason;
+use crate::session::{CloseReason, SessionRef};
 use crate::storage;
 
-/// Takes away the access of a client, as far as that can be done, and ends its sessions.
+/// Takes away the access of a client, as far as that can be done, and ends its sessions. `by`: the session that asks
+/// for it; if it is one of the client, it is read the answer before it ends.
 ///
 /// # Errors
 /// If the store fails.
-pub(super) async fn log_out(cx: &Cx<'_>, user: &BareJid, client: &Client) -> storage::Result<()> {
-    let (storage, sessions, now) =
-        (&*cx.server.storage, &*cx.server.sessions, cx.server.clock.now());
+pub async fn log_out_client(
+    server: &ServerState,
+    user: &BareJid,
+    client: &Client,
+    by: Option<&SessionRef>,
+) -> storage::Result<()> {
+    let (storage, sessions, now) = (&*server.storage, &*server.sessions, server.clock.now());
     revoke_client(storage, Some(sessions), user, client, false, now).await?;
     // Those that are there now: a login may have ended in the meantime.
     for session in sessions.of(user).into_iter().filter(|session| client.has(session)) {
         let reason = CloseReason::Kicked(Some("the user has logged out this client".into()));
-        if cx.origin.session() != Some(&session) {
+        if by != Some(&session) {
             session.close(reason);
             continue;
         }
@@ -29,7 +34,7 @@ pub(super) async fn log_out(cx: &Cx<'_>, user: &BareJid, client: &Client) -> sto
             sleep(ANSWER_FIRST).await;
             session.close(reason);
         };
-        drop(cx.server.tasks.spawn("farewell", end));
+        drop(server.tasks.spawn("farewell", end));
     }
     tracing::info!(jid = %user, client = client.id, "access of a client revoked by its owner");
     Ok(())

@@ -1,0 +1,241 @@
+//! `/account/export`: all that is kept for an account, as JSON. It is written page by page, so that a large archive needs no
+//! more memory than a small one, and as fast as the browser takes it. A download that breaks off ends in the middle of the
+//! JSON.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde_json::{Value, json};
+
+use super::overview;
+use super::who::{HOME, user};
+use crate::host::{ServerState, block_list, clients_of, invitations, uploads};
+use crate::http::pages::layout::{see_other, sorry};
+use crate::http::pages::shared::Pages;
+use crate::http::pages::visitor::Visitor;
+use crate::jid::BareJid;
+use crate::limit::{Action, Held};
+use crate::storage::{ItemQuery, MessageId, Query, Result, Way, Which};
+
+/// What is written next.
+enum Next {
+    Account,
+    Roster,
+    Devices,
+    Documents,
+    /// The nodes after this one.
+    Nodes(Option<String>),
+    /// The items of a node after this one.
+    Items(String, Option<String>),
+    Files,
+    Invitations,
+    /// The messages after this one.
+    Messages(Option<MessageId>),
+    End,
+}
+
+struct Export {
+    server: Arc<ServerState>,
+    user: BareJid,
+    next: Next,
+    /// The list that is written has a value already.
+    has_some: bool,
+    _held: Held,
+}
+
+pub(super) async fn download(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Response {
+    let Some(user) = user(&pages, &visitor).await else { return see_other(HOME) };
+    let level = &pages.server.budgets.exports;
+    let held = level.holder(Some(user.as_str()), None);
+    if let Err(scope) = held.try_add(1) {
+        level.count(scope, Action::Error);
+        let text = "Your data are being downloaded already, or many people do it now. Please try again in a few minutes.";
+        return sorry(StatusCode::TOO_MANY_REQUESTS, "Please wait", text);
+    }
+    tracing::info!(jid = %user, "data downloaded by their owner");
+    let server = Arc::clone(&pages.server);
+    let export = Export { server, user, next: Next::Account, has_some: false, _held: held };
+    let body = stream::unfold(export, |mut export| async move {
+        if matches!(export.next, Next::End) {
+            return None;
+        }
+        let piece = export.piece().await;
+        let piece = piece.inspect_err(|error| {
+            tracing::error!(%error, "cannot export the data of an account");
+            export.next = Next::End;
+        });
+        Some((piece.map(Bytes::from), export))
+    });
+    let head = [
+        (CONTENT_TYPE, "application/json"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"account.json\""),
+    ];
+    (head, Body::from_stream(body)).into_response()
+}
+
+impl Export {
+    /// The next piece of the text.
+    async fn piece(&mut self) -> Result<String> {
+        let (storage, user) = (Arc::clone(&self.server.storage), self.user.clone());
+        let mut out = String::new();
+        match std::mem::replace(&mut self.next, Next::End) {
+            Next::Account => {
+                let account = storage.accounts().find(&user).await?;
+                let created = account.map(|account| account.created.to_string());
+                let now = self.server.clock.now().to_string();
+                let head = json!({ "account": user, "created": created, "exported": now });
+                let head = head.to_string();
+                out.push_str(head.trim_end_matches('}'));
+                self.open(&mut out, "contacts", Next::Roster);
+            }
+            Next::Roster => {
+                let (_, items) = storage.roster().load(&user).await?;
+                for item in items.into_iter().filter(|item| item.listed) {
+                    let (sees, seen) = (item.subscription.is_to(), item.subscription.is_from());
+                    self.push(
+                        &mut out,
+                        &json!({
+                            "address": item.jid.as_str(), "name": item.name, "groups": item.groups,
+                            "you_see_it": sees, "it_sees_you": seen,
+                        }),
+                    );
+                }
+                self.reopen(&mut out, "devices", Next::Devices);
+            }
+            Next::Devices => {
+                let sessions = overview::sessions_of(&self.server, &user);
+                let now = self.server.clock.now();
+                for client in clients_of(&*storage, &user, now, &sessions).await? {
+                    let (first, last) =
+                        (client.first_seen.to_string(), client.last_seen.to_string());
+                    self.push(
+                        &mut out,
+                        &json!({
+                            "id": client.id, "software": client.software, "device": client.device,
+                            "first_seen": first, "last_seen": last,
+                        }),
+                    );
+                }
+                self.reopen(&mut out, "documents", Next::Documents);
+            }
+            Next::Documents => {
+                for kind in KINDS {
+                    for (key, xml) in storage.documents().all(&user, kind).await? {
+                        self.push(&mut out, &json!({ "kind": kind, "key": key, "xml": xml }));
+                    }
+                }
+                self.reopen(&mut out, "nodes", Next::Nodes(None));
+            }
+            Next::Nodes(after) => {
+                let nodes = storage.pubsub().nodes(&user, after.as_deref(), 1).await?;
+                match nodes.into_iter().next() {
+                    Some(node) => self.next = Next::Items(node.name, None),
+                    None => self.reopen(&mut out, "files", Next::Files),
+                }
+            }
+            Next::Items(node, after) => self.items(&mut out, node, after).await?,
+            Next::Files => {
+                let now = self.server.clock.now();
+                let files = storage.files().uploaded(&user, now, FILES).await?;
+                for file in files.newest {
+                    let url = uploads::url(&self.server, &file);
+                    let (created, expires) =
+                        (file.created.to_string(), file.expires.map(|at| at.to_string()));
+                    self.push(&mut out, &json!({
+                        "name": file.name, "size": file.size, "type": file.media_type, "url": url,
+                        "uploaded": created, "expires": expires,
+                    }));
+                }
+                self.reopen(&mut out, "invitations", Next::Invitations);
+            }
+            Next::Invitations => {
+                let now = self.server.clock.now();
+                for known in invitations::open_of(&*storage, &user, now).await? {
+                    let (created, expires) = (known.created.to_string(), known.expires.to_string());
+                    self.push(
+                        &mut out,
+                        &json!({
+                            "kind": known.kind.as_str(), "name": known.name, "made": created,
+                            "expires": expires,
+                        }),
+                    );
+                }
+                self.reopen(&mut out, "messages", Next::Messages(None));
+            }
+            Next::Messages(after) => {
+                let query = Query { after, max: MESSAGES, ..Query::default() };
+                let page = storage.archive().page(&user, &query).await?.unwrap_or_default();
+                let last = page.rows.last().map(|row| row.id);
+                for row in page.rows {
+                    let (at, xml) = (row.at.to_string(), String::from_utf8_lossy(&row.xml));
+                    let is_sent = row.way == Way::Sent;
+                    self.push(
+                        &mut out,
+                        &json!({
+                            "at": at, "with": row.with.as_str(), "sent": is_sent, "xml": xml,
+                        }),
+                    );
+                }
+                match last.filter(|_| !page.complete) {
+                    Some(last) => self.next = Next::Messages(Some(last)),
+                    None => out.push_str("]}\n"),
+                }
+            }
+            Next::End => {}
+        }
+        Ok(out)
+    }
+
+    /// A page of the items of a node.
+    async fn items(&mut self, out: &mut String, node: String, after: Option<String>) -> Result<()> {
+        let which = Which::After(after.as_deref());
+        let query = ItemQuery { which, max: ITEMS, max_bytes: ITEM_BYTES, since: None };
+        // An item that was removed meanwhile is not found any more: then the rest of the node is left out.
+        let page = self.server.storage.pubsub().items(&self.user, &node, query).await?;
+        let page = page.unwrap_or_default();
+        let last = page.items.last().map(|item| item.id.clone());
+        for item in page.items {
+            let at = item.published.to_string();
+            let xml = String::from_utf8_lossy(&item.payload);
+            self.push(out, &json!({ "node": node, "id": item.id, "published": at, "xml": xml }));
+        }
+        self.next = match last {
+            Some(last) => Next::Items(node, Some(last)),
+            None => Next::Nodes(Some(node)),
+        };
+        Ok(())
+    }
+
+    /// Begins the first list.
+    fn open(&mut self, out: &mut String, name: &str, next: Next) {
+        out.push_str(&format!(",\n\"{name}\":["));
+        (self.next, self.has_some) = (next, false);
+    }
+
+    /// Ends a list, and begins another one.
+    fn reopen(&mut self, out: &mut String, name: &str, next: Next) {
+        out.push(']');
+        self.open(out, name, next);
+    }
+
+    fn push(&mut self, out: &mut String, value: &Value) {
+        out.push_str(if self.has_some { ",\n" } else { "\n" });
+        out.push_str(&value.to_string());
+        self.has_some = true;
+    }
+}
+
+/// What is kept in documents and belongs to the user: the card, private data, blocked addresses, old bookmarks.
+const KINDS: [&str; 4] = ["vcard", "private", block_list::KIND, "bookmarks"];
+/// Files in the list. An account has fewer, unless `files.files` says otherwise.
+const FILES: usize = 100_000;
+/// Messages of a page.
+const MESSAGES: usize = 200;
+/// Items of a page.
+const ITEMS: usize = 50;
+const ITEM_BYTES: usize = 1 << 20;

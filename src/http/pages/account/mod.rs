@@ -1,0 +1,100 @@
+//! `/account`: an account's own page. Users change their passwords, see and remove devices, files and invitations, take
+//! their data with them, and close their accounts. Each of these does what a chat client does, by the same functions of
+//! `src/host/`.
+
+mod close;
+mod deeds;
+mod export;
+mod login;
+mod overview;
+mod sessions;
+mod who;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+
+pub(super) use sessions::Sessions;
+
+use self::who::{HOME, user};
+use super::form::{Fields, TOKEN};
+use super::layout::{damaged, nothing, see_other};
+use super::shared::Pages;
+use super::visitor::{SESSION, Visitor};
+
+/// The routes.
+pub(super) fn routes() -> Router<Arc<Pages>> {
+    Router::new()
+        .route(HOME, get(home))
+        .route("/account/{deed}", post(deed))
+        .route("/account/close", get(close::show).post(deed_close))
+        .route("/account/export", get(export::download))
+        .route("/account/invitation/{token}", get(overview::invitation))
+}
+
+async fn home(
+    State(pages): State<Arc<Pages>>,
+    visitor: Visitor,
+    RawQuery(query): RawQuery,
+) -> Response {
+    match user(&pages, &visitor).await {
+        Some(user) => {
+            let done = query.as_deref().and_then(|query| query.strip_prefix("done="));
+            overview::show(&pages, &visitor, &user, done.and_then(deeds::said), None).await
+        }
+        None => login::form(&pages, &visitor, "", None).await,
+    }
+}
+
+async fn deed_close(pages: State<Arc<Pages>>, visitor: Visitor, body: Bytes) -> Response {
+    deed(pages, Path("close".to_owned()), visitor, body).await
+}
+
+/// A form was sent. Its path is its name.
+async fn deed(
+    State(pages): State<Arc<Pages>>,
+    Path(name): Path<String>,
+    visitor: Visitor,
+    body: Bytes,
+) -> Response {
+    if !DEEDS.contains(&&*name) {
+        return nothing();
+    }
+    let Some(fields) = Fields::read(&visitor.headers, &body) else { return damaged() };
+    let key = match pages.key().await {
+        Ok(key) => key,
+        Err(answer) => return *answer,
+    };
+    let (form, now) = (format!("account/{name}"), pages.server.clock.now());
+    let is_ours = key.is_token(fields.get(TOKEN), &form, &visitor.cookie, now);
+    if name == "login" {
+        return match is_ours {
+            true => login::log_in(&pages, &visitor, &fields).await,
+            false => login::form(&pages, &visitor, fields.get("address"), Some(STALE)).await,
+        };
+    }
+    let Some(user) = user(&pages, &visitor).await else { return see_other(HOME) };
+    if !is_ours {
+        return overview::show(&pages, &visitor, &user, None, Some(STALE)).await;
+    }
+    match name.as_str() {
+        "logout" => {
+            if let Some(cookie) = visitor.session() {
+                pages.sessions.end(cookie);
+            }
+            visitor.set_cookie(see_other(HOME), SESSION, "")
+        }
+        "close" => close::close(&pages, &visitor, &user, &fields).await,
+        name => deeds::run(&pages, &visitor, &user, name, &fields).await,
+    }
+}
+
+/// The forms, by the last part of their paths.
+const DEEDS: [&str; 8] =
+    ["close", "device", "file", "invite", "login", "logout", "password", "revoke"];
+const STALE: &str =
+    "The form was open for too long, or your browser accepts no cookies. Please send it again.";

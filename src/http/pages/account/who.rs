@@ -1,0 +1,22 @@
+//! Who has logged in to the browser that asks.
+
+use crate::http::pages::shared::Pages;
+use crate::http::pages::visitor::Visitor;
+use crate::jid::BareJid;
+
+/// The user who has logged in, if the password is still the same.
+pub(super) async fn user(pages: &Pages, visitor: &Visitor) -> Option<BareJid> {
+    let cookie = visitor.session()?;
+    let (user, proven) = pages.sessions.find(cookie)?;
+    match pages.verifier.is_current(&user, &proven).await {
+        Ok(true) => Some(user),
+        Ok(false) => {
+            pages.sessions.end(cookie);
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// The path of the page.
+pub(super) const HOME: &str = "/account";
