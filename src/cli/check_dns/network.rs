@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,11 +21,30 @@ pub(super) struct Network {
     dns: Dns,
     looker: Looker,
     clock: Clock,
+    has_answered: AtomicBool,
+    failures: AtomicUsize,
 }
 
 impl Network {
     pub(super) fn new(resolver: Option<SocketAddr>, looker: Looker, clock: Clock) -> Self {
-        Self { dns: Dns::new(resolver), looker, clock }
+        let (has_answered, failures) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self { dns: Dns::new(resolver), looker, clock, has_answered, failures }
+    }
+
+    /// One question. When several were asked and none was answered, nobody waits for more.
+    async fn ask<T>(
+        &self,
+        question: impl Future<Output = Result<T, Unresolved>>,
+    ) -> Result<T, Unresolved> {
+        if self.failures.load(Relaxed) >= FAILURES && !self.has_answered.load(Relaxed) {
+            return Err(Unresolved);
+        }
+        let answer = timeout(QUESTION, question).await.unwrap_or(Err(Unresolved));
+        match answer {
+            Ok(_) => self.has_answered.store(true, Relaxed),
+            Err(Unresolved) => drop(self.failures.fetch_add(1, Relaxed)),
+        }
+        answer
     }
 
     /// The handshake, and one request, if there is one.
@@ -49,18 +69,18 @@ impl Network {
 #[async_trait]
 impl Resolve for Network {
     async fn srv(&self, name: &str) -> Result<Vec<Srv>, Unresolved> {
-        self.dns.srv(name).await
+        self.ask(self.dns.srv(name)).await
     }
 
     async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Unresolved> {
-        self.dns.addresses(name).await
+        self.ask(self.dns.addresses(name)).await
     }
 }
 
 #[async_trait]
 impl Outside for Network {
     async fn tlsa(&self, name: &str) -> Result<Vec<Tlsa>, Unresolved> {
-        self.dns.tlsa(name).await
+        self.ask(self.dns.tlsa(name)).await
     }
 
     async fn is_signed(&self, name: &str) -> bool {
@@ -108,35 +128,39 @@ fn other(error: impl Display) -> Refusal {
 
 /// All up to the handshake (RFC 6120 §5.4).
 async fn start_tls(socket: &mut TcpStream, domain: &str, is_server: bool) -> Result<(), Refusal> {
-    let content = if is_server { ns::SERVER } else { ns::CLIENT };
-    // No `from`: we are no other server.
+    // A server says in whose name it opens a stream (RFC 6120 §4.7.1). Nobody has this domain (RFC 6761 §6.4).
+    let (content, from) = match is_server {
+        true => (ns::SERVER, " from='check.invalid'"),
+        false => (ns::CLIENT, ""),
+    };
     let header = format!(
-        "<?xml version='1.0'?><stream:stream to='{domain}' version='1.0' xmlns='{content}' xmlns:stream='{}'>",
+        "<?xml version='1.0'?><stream:stream to='{domain}'{from} version='1.0' xmlns='{content}' xmlns:stream='{}'>",
         ns::STREAM
     );
     socket.write_all(header.as_bytes()).await.map_err(other)?;
-    read_to(socket, "<starttls", "it offers no TLS").await?;
+    let features = read_to(socket, "</stream:features>").await?;
+    if !features.contains("<starttls") {
+        return Err(Refusal::Other("it offers no TLS".to_owned()));
+    }
     let start = format!("<starttls xmlns='{}'/>", ns::TLS);
     socket.write_all(start.as_bytes()).await.map_err(other)?;
-    read_to(socket, "<proceed", "it does not begin TLS").await
+    let answer = read_to(socket, ">").await?;
+    if answer.contains("<proceed") {
+        return Ok(());
+    }
+    Err(Refusal::Other("it does not begin TLS".to_owned()))
 }
 
-/// Reads up to the end of the element with this beginning. TLS begins only when we have said something.
-async fn read_to(
-    socket: &mut (impl AsyncRead + Unpin),
-    wanted: &str,
-    otherwise: &str,
-) -> Result<(), Refusal> {
+/// Reads until this has come. What is after it belongs to nobody: TLS begins only when we have said something.
+async fn read_to(socket: &mut (impl AsyncRead + Unpin), wanted: &str) -> Result<String, Refusal> {
     let mut heard = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&heard);
-        let rest = text.split_once(wanted).map(|(_, rest)| rest);
-        if rest.is_some_and(|rest| rest.contains('>')) {
-            return Ok(());
+        if text.contains(wanted) {
+            return Ok(text.into_owned());
         }
-        let is_over = text.contains("</stream:features>") || text.contains("</stream:stream>");
-        if is_over || heard.len() > MOST {
-            return Err(Refusal::Other(otherwise.to_owned()));
+        if heard.len() > MOST || text.contains("</stream:stream>") {
+            return Err(Refusal::Other("it opens no stream".to_owned()));
         }
         if socket.read_buf(&mut heard).await.map_err(other)? == 0 {
             return Err(Refusal::Other("it ends the connection".to_owned()));
@@ -176,4 +200,8 @@ async fn ask(
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are looked at.
 const MOST: usize = 64 * 1024;
+/// For one question to the DNS.
+const QUESTION: Duration = Duration::from_secs(12);
+/// So many questions without an answer: there is nobody who answers.
+const FAILURES: usize = 2;
 const NO_ANSWER: &str = "no answer";

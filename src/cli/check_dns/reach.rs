@@ -68,6 +68,7 @@ impl Look<'_, '_> {
     /// Who finds no records tries the domain itself (RFC 6120 §3.2.2).
     async fn without_records(&mut self, service: &Service, name: &str, port: u16, level: Level) {
         self.records.srv(name, port);
+        let level = if service.has_other { Level::Warning } else { level };
         let (what, ascii) = (service.what, self.ascii);
         let own = match service.usual {
             Some(usual) if usual == port => self.outside().addresses(ascii).await,
@@ -156,7 +157,9 @@ impl Look<'_, '_> {
         seen: &Seen,
     ) {
         if let Some(fault) = fault {
-            let names = seen.certificate.names().join(", ");
+            let mut names = seen.certificate.names();
+            names.dedup();
+            let names = names.join(", ");
             let text = format!(
                 "the certificate at {name}, port {port}, {}: {whom} do not trust it for {domain} (it names: {names})",
                 fault.words()

@@ -21,6 +21,8 @@ pub(super) struct Service {
     pub(super) usual: Option<u16>,
     pub(super) is_server: bool,
     pub(super) is_direct: bool,
+    /// Who does not find it finds another one: with STARTTLS.
+    pub(super) has_other: bool,
 }
 
 /// The services of this configuration, for clients or for other servers (RFC 6120 §3.2.1, XEP-0368 §3).
@@ -45,6 +47,7 @@ pub(super) fn services(config: &Config, is_server: bool) -> [Service; 2] {
             usual: Some(5269),
             is_server,
             is_direct: false,
+            has_other: false,
         };
         let direct = Service {
             name: "_xmpps-server",
@@ -54,6 +57,7 @@ pub(super) fn services(config: &Config, is_server: bool) -> [Service; 2] {
             usual: None,
             is_server,
             is_direct: true,
+            has_other: !servers.ports.is_empty(),
         };
         return [servers, direct];
     }
@@ -65,6 +69,7 @@ pub(super) fn services(config: &Config, is_server: bool) -> [Service; 2] {
         usual: Some(5222),
         is_server,
         is_direct: false,
+        has_other: false,
     };
     let direct = Service {
         name: "_xmpps-client",
@@ -74,6 +79,7 @@ pub(super) fn services(config: &Config, is_server: bool) -> [Service; 2] {
         usual: None,
         is_server,
         is_direct: true,
+        has_other: !clients.ports.is_empty(),
     };
     [clients, direct]
 }
