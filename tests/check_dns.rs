@@ -113,7 +113,10 @@ fn a_server_with_all_its_records_is_found_by_everybody() {
         assert_eq!(said(&all, domain, "missing"), "", "{domain}: {all:#}");
         let ok = said(&all, domain, "ok");
         assert!(ok.contains(&format!("leads to xmpp.a.example, port {s2s}\n")), "{ok}");
-        assert!(ok.contains(&format!("the TLSA record _{s2s}._tcp.xmpp.a.example has the key")), "{ok}");
+        assert!(
+            ok.contains(&format!("the TLSA record _{s2s}._tcp.xmpp.a.example has the key")),
+            "{ok}"
+        );
     }
     // The one thing that this zone could have, too.
     let warnings = said(&all, "a.example", "warning");
@@ -123,12 +126,16 @@ fn a_server_with_all_its_records_is_found_by_everybody() {
     let record = format!("_{s2s_tls}._tcp.xmpp.a.example. 3600 IN TLSA 3 1 1 {key}");
     assert_eq!(records(&all, "a.example"), [record]);
     // Nobody listens at the second address, and no web server passes host-meta on.
-    assert!(warnings.contains(&format!("cannot be reached from here at [::1]:{c2s} (")), "{warnings}");
+    assert!(
+        warnings.contains(&format!("cannot be reached from here at [::1]:{c2s} (")),
+        "{warnings}"
+    );
     assert!(warnings.contains("https://a.example/.well-known/host-meta cannot be read"));
     // What others need of the service for nodes is not there at all.
     let missing = said(&all, "pubsub.a.example", "missing");
     assert!(missing.contains("other servers do not find pubsub.a.example"), "{missing}");
-    let record = format!("_xmpp-server._tcp.pubsub.a.example. 3600 IN SRV 0 5 {s2s} xmpp.a.example.");
+    let record =
+        format!("_xmpp-server._tcp.pubsub.a.example. 3600 IN SRV 0 5 {s2s} xmpp.a.example.");
     assert!(records(&all, "pubsub.a.example").contains(&record), "{all:#}");
     // Only the users of this server send files there.
     assert_eq!(said(&all, "upload.a.example", "missing"), "");
@@ -151,7 +158,8 @@ fn a_key_and_a_certificate_that_others_refuse_are_told() {
     house.dns.tlsa(&format!("_{c2s}._tcp.xmpp.a.example"), &[1; 32]);
     let all = house.check(6);
     let missing = said(&all, "a.example", "missing");
-    let text = format!("the TLSA record _{c2s}._tcp.xmpp.a.example has another key than the server");
+    let text =
+        format!("the TLSA record _{c2s}._tcp.xmpp.a.example has another key than the server");
     assert!(missing.contains(&text), "{missing}");
     let missing = said(&all, "pubsub.a.example", "missing");
     let text = format!(
