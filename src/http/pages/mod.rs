@@ -1,8 +1,8 @@
 //! Pages for people with a browser: invitations, making an account, and an account's own page. `docs/invitations.md`
 //! explains them.
 //!
-//! They need no script and no other site. What is easy to get wrong: everything that a page shows is
-//! escaped (by `maud`), and no form does anything without its token ([`form`]).
+//! They need no script and no other site: `docs/decisions/0023-web-pages.md` says why. What is easy to get wrong:
+//! everything that a page shows is escaped (by `maud`), and no form does anything without its token ([`form`]).
 
 mod account;
 mod clients;
