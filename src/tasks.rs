@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    ending: CancellationToken,
     running: Arc<Mutex<FxHashMap<&'static str, usize>>>,
 }
 
@@ -45,6 +46,19 @@ impl Tasks {
         self.stop.clone()
     }
 
+    /// A token that is cancelled some moments after [`Tasks::stopping`]: when all sessions have ended and their contacts
+    /// were told. Streams to other servers end, by which they were told.
+    #[must_use]
+    pub fn ending(&self) -> CancellationToken {
+        self.ending.clone()
+    }
+
+    /// Counts something of this kind as running, as long as the guard exists.
+    #[must_use]
+    pub fn counted(&self, name: &'static str) -> Counted {
+        Counted::enter(name, Arc::clone(&self.running))
+    }
+
     /// Tells every task to end and waits for `limit` at most.
     ///
     /// Returns the kinds of the tasks that still run, with their numbers; empty if all have ended.
@@ -64,7 +78,9 @@ impl Tasks {
     }
 }
 
-struct Counted {
+/// Counts as running while it exists: see [`Tasks::counted`].
+#[derive(Debug)]
+pub struct Counted {
     name: &'static str,
     running: Arc<Mutex<FxHashMap<&'static str, usize>>>,
 }

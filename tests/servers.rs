@@ -6,6 +6,8 @@
 mod chat;
 #[path = "servers/forged.rs"]
 mod forged;
+#[path = "servers/greedy.rs"]
+mod greedy;
 #[path = "servers/house.rs"]
 mod house;
 #[path = "support/peer.rs"]

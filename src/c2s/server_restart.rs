@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::hibernate::wait_for_client;
+use super::session_end::ENDING;
 use crate::host::ServerState;
 use crate::host::lifecycle::Event;
 use crate::modules::capabilities;
@@ -24,6 +25,8 @@ use crate::storage::{self, SessionNumber};
 /// told. What has changed by that in the saved sessions is saved at last.
 pub async fn say_goodbye(server: Arc<ServerState>) {
     server.tasks.stopping().cancelled().await;
+    // Streams to other servers end after all this, whatever happens (RFC 6121 §4.5.2).
+    let _ends = server.tasks.ending().drop_guard();
     let sessions = &server.sessions;
     let (outliving, ending): (Vec<_>, Vec<_>) =
         sessions.all().into_iter().partition(SessionRef::is_resumable);
@@ -50,6 +53,13 @@ pub async fn say_goodbye(server: Arc<ServerState>) {
     for session in sessions.all() {
         session.close(CloseReason::Shutdown);
     }
+    // A session leaves the table before its contacts are told.
+    let told = async {
+        while server.tasks.count(ENDING) > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    drop(tokio::time::timeout(LAST_WORDS, told).await);
 }
 
 /// Tells features which sessions end, so that they can say something to them before that.
@@ -123,6 +133,7 @@ fn facts() -> SessionFacts {
     }
 }
 
+const PAUSE: Duration = Duration::from_millis(5);
 /// For the features that have something to say to sessions that end.
 const BEFORE_LAST_WORDS: Duration = Duration::from_secs(2);
 /// For the sessions that end with the server, before those that were saved are closed.

@@ -8,11 +8,15 @@ use crate::session::{DroppedSession, Resumption, Session, SessionRef, Unread};
 /// Ends a session: contacts see it become unavailable, and what it was not delivered is treated as for a
 /// user who is offline.
 pub(super) async fn end(router: &Router, session: Session, why: &'static str) {
+    let _ending = router.server.tasks.counted(ENDING);
     let handle = session.handle().clone();
     let resumption = session.sm(|sm| sm.resumption());
     let unread = session.close();
     ended(router, &handle, resumption, unread, why).await;
 }
+
+/// The kind of task under which the ends of sessions are counted.
+pub(super) const ENDING: &str = "session-end";
 
 /// Ends sessions that were dropped because the task that owned them has panicked. Otherwise their contacts
 /// would see them as available for ever. Runs until the server ends.
@@ -24,7 +28,7 @@ pub async fn end_dropped_sessions(router: Arc<Router>) {
         let of = Arc::clone(&router);
         // In a task of its own: the end waits for a store that fails, and may panic, too.
         let end = async move { ended(&of, &handle, resumption, unread, "panic").await };
-        drop(server.tasks.spawn("session-end", end));
+        drop(server.tasks.spawn(ENDING, end));
     }
 }
 

@@ -158,16 +158,10 @@ What the suite mentions and does not require.
 
 /// Why a specification is not there.
 const LATER: &[(u16, &str)] = &[
-    (45, "missing: rooms come later"),
     (48, "missing: see XEP-0049 and XEP-0402"),
-    (114, "missing: components come later"),
-    (249, "missing: rooms come later"),
     (369, "missing, and not planned"),
     (397, "missing: see XEP-0388"),
     (409, "missing: see XEP-0388"),
-    (410, "missing: rooms come later"),
-    (425, "missing: rooms come later"),
-    (433, "missing: rooms come later"),
 ];
 
 use Level::{Advanced, Core};

@@ -210,6 +210,12 @@ pub fn is_of_host(server: &ServerState, domain: &str, host: &str) -> bool {
     is_below(host) || !server.hosts().iter().any(|other| is_below(&other.domain))
 }
 
+/// Whether a component has this domain, connected or not.
+#[must_use]
+pub fn is_one(server: &ServerState, domain: &str) -> bool {
+    server.config.load().component(domain).is_some()
+}
+
 /// The error for what cannot be given to a component now (RFC 6120 §8.3.3.16).
 #[must_use]
 pub fn gone() -> StanzaError {

@@ -87,6 +87,13 @@ impl Level {
         u64::try_from(self.0.all.get()).unwrap_or(0)
     }
 
+    /// Whether all together would hold more than half of the limit with this amount.
+    #[must_use]
+    pub fn is_half_full(&self, more: u64) -> bool {
+        let all = self.0.bounds.load().all;
+        all.is_some_and(|most| self.all().saturating_add(more) > most / 2)
+    }
+
     /// The limits above which delays did not help.
     #[must_use]
     pub fn far_bounds(&self) -> Bounds {

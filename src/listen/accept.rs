@@ -66,7 +66,10 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
         let address = is_client.then(|| peer.ip());
         match self.server.budgets.connections.permit(address) {
             Ok(permit) => {
-                set_options(&socket);
+                match listener.option.starts_with("listen.s2s") {
+                    true => set_options_of_server(&socket),
+                    false => set_options(&socket),
+                }
                 self.serve(listener, Box::new(socket), peer, Some(permit));
             }
             Err(scope) => note_refused(&self.server, peer, scope),
@@ -193,7 +196,7 @@ pub fn note_refused(server: &ServerState, peer: SocketAddr, scope: BudgetScope) 
 
 /// For connections in both directions: sends small stanzas at once (NODELAY), and has TCP find peers that are gone. A socket that refuses
 /// an option is served all the same.
-pub fn set_options(socket: &TcpStream) {
+fn set_options(socket: &TcpStream) {
     let done = socket.set_nodelay(true).and_then(|()| {
         rustix::net::sockopt::set_socket_keepalive(socket, true)?;
         rustix::net::sockopt::set_tcp_keepidle(socket, KEEPALIVE_IDLE)?;
@@ -202,6 +205,15 @@ pub fn set_options(socket: &TcpStream) {
         Ok(())
     });
     if let Err(error) = done {
+        tracing::debug!(%error, "cannot set socket options");
+    }
+}
+
+/// For connections to and from other servers: what their machine does not acknowledge within a minute is lost, and not after
+/// a quarter of an hour, as TCP has it otherwise. Stanzas that are sent meanwhile would be lost with it.
+pub fn set_options_of_server(socket: &TcpStream) {
+    set_options(socket);
+    if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(socket, UNACKNOWLEDGED) {
         tracing::debug!(%error, "cannot set socket options");
     }
 }
@@ -217,4 +229,6 @@ fn is_out_of_files(error: &io::Error) -> bool {
 const PAUSE: Duration = Duration::from_millis(100);
 /// Mobile networks forget a silent connection after about five minutes.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(240);
+/// In milliseconds.
+const UNACKNOWLEDGED: u32 = 60_000;
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);

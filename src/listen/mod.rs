@@ -9,7 +9,7 @@ mod counted;
 mod listener;
 mod proxy_header;
 
-pub use accept::{Acceptor, is_proxy, note_refused, set_options};
+pub use accept::{Acceptor, is_proxy, note_refused, set_options_of_server};
 pub use bind::{Refused, bind};
 pub use counted::Counted;
 pub use listener::{Accepted, Listener, Transport};

@@ -173,11 +173,22 @@ pub async fn read_remote(cx: &mut Cx<'_>, presence: &Presence) {
     let Ok((request, answer)) = cx.server.request(from, client.clone(), IqKind::Get, query) else {
         return;
     };
-    remote.set(&client, Arc::new(before.until_known(advertised.key.clone())));
+    let pending = Arc::new(before.until_known(advertised.key.clone()));
+    remote.set(&client, Arc::clone(&pending));
     cx.outbox.send(request);
     let (known, remote) = (known.clone(), remote.clone());
     let work = async move {
-        let Ok(answer) = answer.within(DEADLINE).await else { return };
+        let answer = answer.within(DEADLINE).await;
+        let Ok(answer) = answer.map_err(drop).and_then(|answer| match answer.kind {
+            IqKind::Result => Ok(answer),
+            _ => Err(()),
+        }) else {
+            // The client is asked again for its next presence: its server may only have been away.
+            if remote.get(&client).is_some_and(|own| Arc::ptr_eq(&own, &pending)) {
+                remote.set(&client, Arc::new(pending.until_known(SmolStr::default())));
+            }
+            return;
+        };
         let told = told(&advertised, &answer);
         let interests = Interests::new(advertised.key, told.interests);
         let interests = match told.is_verified {

@@ -154,9 +154,11 @@ pub fn accept(
     let is_owner = match origin {
         Origin::Account(user) => sender.as_str() == user.as_str(),
         Origin::Client(_) => true,
-        Origin::Component(domain) => from == domain && server.host(domain).is_none(),
+        Origin::Component(domain) => from == domain && server.ours(domain).is_none(),
         Origin::Internal => server.host(from).is_some(),
-        Origin::Server(domain) => from == domain && server.ours(domain).is_none(),
+        Origin::Server(domain) => {
+            from == domain && server.ours(domain).is_none() && !components::is_one(server, domain)
+        }
         Origin::Service(domain) => from == domain,
     };
     if !is_owner {
@@ -222,6 +224,12 @@ mod tests {
             (component(), "romeo@a.example", "juliet@c.example", Err(InvalidFrom)),
             (component(), "", "romeo@a.example", Err(ImproperAddressing)),
             (Origin::Component("a.example".into()), "a.example", "b.example", Err(InvalidFrom)),
+            (
+                Origin::Component("rooms.a.example".into()),
+                "rooms.a.example",
+                "romeo@a.example",
+                Err(InvalidFrom),
+            ),
             (service(), "garden@rooms.a.example/juliet", "romeo@a.example", Ok(())),
             (service(), "garden@rooms.b.example/juliet", "romeo@a.example", Err(InvalidFrom)),
             (service(), "romeo@a.example", "juliet@a.example", Err(InvalidFrom)),

@@ -52,7 +52,7 @@ impl Servers {
 
     /// Ends all streams to and from this domain. Returns how many.
     pub(super) fn end(&self, domain: &str) -> usize {
-        self.remotes.forget(domain);
+        self.remotes.forget_domain(domain);
         let links = self.links().into_iter().filter(|link| link.pair.remote == domain);
         let links = links.map(|link| link.end()).count();
         let is_of = |pair: &Pair| pair.remote == domain;

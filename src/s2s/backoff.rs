@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-use super::failure::Failure;
+use super::failure::{Failure, Scope};
+use super::pair::Pair;
 
-/// What is known of other domains. A domain of which nothing bad is known is not in it, unless it is being tried.
+/// What is known of other domains, and of pairs of one of ours and another one. A domain of which nothing bad is known is not in it, unless it is being tried.
 #[derive(Default)]
 pub(super) struct Remotes(Mutex<FxHashMap<SmolStr, Arc<Remote>>>);
 
@@ -45,15 +46,49 @@ impl Remotes {
         Arc::clone(all.entry(domain.clone()).or_default())
     }
 
+    /// What is known of one domain of ours and this one alone.
+    fn of_pair(&self, pair: &Pair) -> Arc<Remote> {
+        self.of(&key(pair))
+    }
+
     /// Why this domain is not to be tried now.
     pub(super) fn why_not(&self, domain: &str) -> Option<Failure> {
         self.0.lock().get(domain)?.why(Instant::now())
     }
 
+    /// Why it is not to be tried now in the name of this domain of ours.
+    pub(super) fn why_not_pair(&self, pair: &Pair) -> Option<Failure> {
+        self.why_not(&pair.remote).or_else(|| self.why_not(&key(pair)))
+    }
+
+    /// It could not be reached. Returns how long it is left alone: by all, or by this domain of ours.
+    pub(super) fn failed(&self, pair: &Pair, why: Failure) -> Duration {
+        match why.scope {
+            Scope::All => self.of(&pair.remote).failed(why),
+            Scope::Pair => {
+                self.of(&pair.remote).reached();
+                self.of_pair(pair).failed(why)
+            }
+        }
+    }
+
     /// The domain can be reached, or has reached us.
-    pub(super) fn forget(&self, domain: &str) {
-        if let Some(remote) = self.0.lock().get(domain) {
-            *remote.failed.lock() = None;
+    pub(super) fn forget(&self, pair: &Pair) {
+        let all = self.0.lock();
+        for key in [&pair.remote, &key(pair)] {
+            if let Some(remote) = all.get(key) {
+                *remote.failed.lock() = None;
+            }
+        }
+    }
+
+    /// An administrator wants the domain to be tried again, by all of ours.
+    pub(super) fn forget_domain(&self, domain: &str) {
+        for (key, remote) in &*self.0.lock() {
+            let of = key.split_once(' ').map_or(key.as_str(), |(_, remote)| remote);
+            if of == domain {
+                *remote.failed.lock() = None;
+            }
         }
     }
 }
@@ -77,6 +112,11 @@ impl Remote {
     pub(super) fn reached(&self) {
         *self.failed.lock() = None;
     }
+}
+
+/// Of a pair. No domain has a space.
+fn key(pair: &Pair) -> SmolStr {
+    format_smolstr!("{} {}", pair.local, pair.remote)
 }
 
 /// The pause after so many failures in a row.
@@ -118,9 +158,31 @@ mod tests {
         }
         assert!(last >= LONGEST.mul_f64(0.75));
         remotes.of(&domain).failed(why);
-        remotes.forget("c.example");
+        remotes.forget(&pair("a.example"));
         assert_eq!(remotes.why_not("c.example"), None);
         assert!(remotes.of(&domain).failed(why) <= FIRST.mul_f64(1.25));
+    }
+
+    fn pair(local: &str) -> Pair {
+        Pair { local: local.into(), remote: "c.example".into() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_one_of_our_domains_has_done_does_not_stop_the_others() {
+        let remotes = Remotes::default();
+        let (rooms, host) = (pair("rooms.a.example"), pair("a.example"));
+        let why = Failure::of_pair("no");
+        remotes.failed(&rooms, why);
+        assert_eq!(remotes.why_not_pair(&rooms), Some(why));
+        assert_eq!(remotes.why_not_pair(&host), None);
+        let why = Failure::timeout("no");
+        remotes.failed(&host, why);
+        assert_eq!(remotes.why_not_pair(&rooms), Some(why));
+        remotes.forget(&host);
+        assert_eq!(remotes.why_not_pair(&host), None);
+        assert!(remotes.why_not_pair(&rooms).is_some());
+        remotes.forget_domain("c.example");
+        assert_eq!(remotes.why_not_pair(&rooms), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use super::link::Waiting;
 use crate::host::ServerState;
-use crate::stanza::{Stanza, StanzaError};
+use crate::stanza::{Condition, ErrorKind, Stanza, StanzaError};
 
 /// Tells the senders. Errors are dropped: no error answers an error (RFC 6120 §8.3.1).
 pub(super) async fn bounce(server: &ServerState, stanzas: Vec<Waiting>, why: Failure) {
@@ -19,7 +19,10 @@ pub(super) async fn bounce(server: &ServerState, stanzas: Vec<Waiting>, why: Fai
 
 /// The error that a sender gets.
 pub(super) fn error(why: Failure) -> StanzaError {
-    why.condition.text(why.why)
+    let error = why.condition.text(why.why);
+    // RFC 6120 §8.3.3.17: what is of a more permanent nature.
+    let is_timeout = why.condition == Condition::RemoteServerTimeout;
+    if is_timeout && why.is_permanent { error.kind(ErrorKind::Cancel) } else { error }
 }
 
 fn answer(server: &ServerState, stanza: &Stanza, error: &StanzaError) -> Option<Stanza> {

@@ -1,9 +1,12 @@
 //! Why another server cannot be reached.
 
 use std::fmt;
+use std::net::SocketAddr;
 
+use crate::ns;
 use crate::stanza::{Condition, StreamCondition};
 use crate::tls::CertificateFault;
+use crate::xml::Frame;
 
 /// Why another server cannot be reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,27 +17,56 @@ pub(super) struct Failure {
     pub(super) why: &'static str,
     /// The word in the metrics.
     pub(super) word: &'static str,
+    /// For whom it is so.
+    pub(super) scope: Scope,
+    /// It will be so later, too (RFC 6120 §8.3.3.17).
+    pub(super) is_permanent: bool,
+}
+
+/// For whom a server cannot be reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Scope {
+    /// For all domains of ours.
+    All,
+    /// For this one of our domains: the other server does not believe it, or does not want it.
+    Pair,
 }
 
 impl Failure {
     /// There is no such server.
     pub(super) const fn not_found(why: &'static str) -> Self {
-        Self { condition: Condition::RemoteServerNotFound, why, word: "not-found" }
+        Self { condition: Condition::RemoteServerNotFound, word: "not-found", ..Self::timeout(why) }
     }
 
     /// It does not answer.
     pub(super) const fn timeout(why: &'static str) -> Self {
-        Self { condition: Condition::RemoteServerTimeout, why, word: "timeout" }
+        Self {
+            condition: Condition::RemoteServerTimeout,
+            why,
+            word: "timeout",
+            scope: Scope::All,
+            is_permanent: false,
+        }
     }
 
     /// It breaks the protocol, or cannot do what is needed.
     pub(super) const fn protocol(why: &'static str) -> Self {
-        Self { condition: Condition::RemoteServerTimeout, why, word: "protocol" }
+        Self { word: "protocol", ..Self::timeout(why) }
     }
 
-    /// It does not believe us, or we do not believe it.
+    /// We do not believe it.
     pub(super) const fn authentication(why: &'static str) -> Self {
-        Self { condition: Condition::RemoteServerTimeout, why, word: "authentication" }
+        Self { word: "authentication", is_permanent: true, ..Self::timeout(why) }
+    }
+
+    /// It does not believe us.
+    pub(super) const fn of_pair(why: &'static str) -> Self {
+        Self { scope: Scope::Pair, ..Self::authentication(why) }
+    }
+
+    /// It closes its streams as soon as they are open.
+    pub(super) const fn useless() -> Self {
+        Self { scope: Scope::Pair, ..Self::protocol("the other server closes its streams") }
     }
 
     /// It has ended the stream with an error.
@@ -44,11 +76,13 @@ impl Failure {
                 Self::not_found("the server at this domain does not serve it")
             }
             Some(StreamCondition::PolicyViolation) => {
-                Self::authentication("the other server refuses to talk to this one")
+                Self::of_pair("the other server refuses to talk to this one")
             }
-            Some(StreamCondition::NotAuthorized) => {
-                Self::authentication("the other server does not believe who we are")
-            }
+            Some(
+                StreamCondition::NotAuthorized
+                | StreamCondition::InvalidFrom
+                | StreamCondition::ImproperAddressing,
+            ) => Self::of_pair("the other server does not believe who we are"),
             _ => Self::protocol("the other server has ended the stream with an error"),
         }
     }
@@ -77,5 +111,36 @@ impl fmt::Display for Failure {
     }
 }
 
+/// The other server has told how much it takes (XEP-0478).
+pub(super) const TOO_LARGE: Failure = Failure {
+    condition: Condition::PolicyViolation,
+    word: "too-large",
+    ..Failure::timeout("the stanza is larger than the other server takes")
+};
+
+/// Too much is tried at the same time.
+pub(super) const BUSY: Failure = Failure {
+    condition: Condition::ResourceConstraint,
+    word: "busy",
+    ..Failure::timeout("too many other servers are being tried")
+};
+
 /// The server ends.
 pub(super) const STOPPING: Failure = Failure::timeout("this server is shutting down");
+
+/// Logs the error with which another server ends its stream, if this is one: a known condition, and some of its words.
+pub(super) fn log_error_of_peer(frame: &Frame, domain: Option<&str>, peer: SocketAddr) {
+    let root = frame.root();
+    if !root.is(ns::STREAM, "error") {
+        return;
+    }
+    let mut children = root.children().filter(|child| child.ns() == ns::STREAM_ERRORS);
+    let condition = children.find_map(|child| StreamCondition::named(child.name()));
+    let condition = condition.map(StreamCondition::as_str);
+    let text = root.child(ns::STREAM_ERRORS, "text");
+    let text = text.map(|text| text.text().chars().take(MOST_WORDS).collect::<String>());
+    tracing::info!(domain, %peer, condition, ?text, "another server ends a stream with an error");
+}
+
+/// Characters of the words of another server in the log.
+const MOST_WORDS: usize = 200;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use parking_lot::Mutex;
+use smol_str::SmolStr;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -21,6 +22,8 @@ pub(super) struct Waiting {
 /// The queue of one pair.
 pub(super) struct Link {
     pub(super) pair: Pair,
+    /// The account that has addressed the domain first. `None`: this server.
+    by: Option<SmolStr>,
     queue: Mutex<Queue>,
     filled: Notify,
     /// An administrator wants the stream to end.
@@ -47,8 +50,19 @@ pub(super) enum NotTaken {
 }
 
 impl Link {
-    pub(super) fn new(pair: Pair) -> Self {
-        Self { pair, queue: Mutex::default(), filled: Notify::new(), closing: Notify::new() }
+    pub(super) fn new(pair: Pair, by: Option<SmolStr>) -> Self {
+        let (filled, closing) = (Notify::new(), Notify::new());
+        Self { pair, by, queue: Mutex::default(), filled, closing }
+    }
+
+    /// Among whose attempts to reach servers those of this link are.
+    pub(super) fn by(&self) -> &str {
+        self.by.as_deref().unwrap_or_default()
+    }
+
+    /// How many attempts that one may make at the same time.
+    pub(super) fn turns(&self) -> usize {
+        if self.by.is_some() { TURNS_OF_ACCOUNT } else { TURNS_OF_SERVER }
     }
 
     /// Takes a stanza, if no more than `most` wait with no more than so many bytes; at least one.
@@ -116,9 +130,10 @@ impl Link {
         self.queue.lock().is_closed
     }
 
-    /// Whether stanzas are written as they come.
-    pub(super) fn is_open(&self) -> bool {
-        self.queue.lock().opened.is_some()
+    /// Whether stanzas are written as they come: none waits.
+    pub(super) fn is_flowing(&self) -> bool {
+        let queue = self.queue.lock();
+        queue.opened.is_some() && queue.waiting.is_empty()
     }
 
     /// Where the other server is, and since when the stream has been open; `None` if it is not.
@@ -167,6 +182,11 @@ impl Link {
     }
 }
 
+/// Attempts of one account at the same time.
+const TURNS_OF_ACCOUNT: usize = 8;
+/// Attempts of this server itself: for its services, and for answers.
+const TURNS_OF_SERVER: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,7 +207,7 @@ mod tests {
     #[test]
     fn a_queue_keeps_the_order_and_is_bounded() {
         let pair = Pair { local: "a.example".into(), remote: "c.example".into() };
-        let link = Link::new(pair);
+        let link = Link::new(pair, None);
         for number in 0..3 {
             assert!(link.push(stanza(number), 3, 10_000).is_ok());
         }

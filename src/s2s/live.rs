@@ -2,26 +2,25 @@
 
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::bounce::bounce;
-use super::failure::{Failure, STOPPING};
+use super::failure::{BUSY, Failure, STOPPING};
 use super::link::Link;
 use super::outgoing::{Opened, Purpose, open};
-use super::pair::Pair;
 use super::servers::Servers;
 use super::write::{Ended, write};
 
 /// Serves a link until it has nothing to send for a while, or cannot send.
 pub(super) async fn live(servers: Arc<Servers>, link: Arc<Link>) {
     let server = servers.server();
-    let stopping = server.tasks.stopping();
+    let ending = server.tasks.ending();
     loop {
         let opened = tokio::select! {
             biased;
-            () = stopping.cancelled() => Err(STOPPING),
+            () = ending.cancelled() => Err(STOPPING),
             () = link.to_end() => Err(Failure::timeout("an administrator has closed the stream")),
-            opened = Box::pin(attempt(&servers, &link.pair)) => opened,
+            opened = Box::pin(attempt(&servers, &link)) => opened,
         };
         let why = match opened {
             Ok(opened) => {
@@ -35,14 +34,19 @@ pub(super) async fn live(servers: Arc<Servers>, link: Arc<Link>) {
                 link.set_opened(None);
                 tracing::info!(to = %link.pair.remote, how = ended.word(), "a stream to another server has ended");
                 match ended {
-                    _ if stopping.is_cancelled() => STOPPING,
-                    Ended::Useless => Failure::protocol("the other server closes its streams"),
-                    Ended::Closed | Ended::Idle | Ended::Lost if link.close_if_empty() => {
+                    _ if ending.is_cancelled() => STOPPING,
+                    Ended::Useless => {
+                        let why = Failure::useless();
+                        servers.remotes.failed(&link.pair, why);
+                        why
+                    }
+                    Ended::Asked | Ended::Closed | Ended::Idle | Ended::Lost
+                        if link.close_if_empty() => {
                         servers.remove(&link);
                         return;
                     }
                     // Something waits that it did not take.
-                    Ended::Closed | Ended::Idle | Ended::Lost => continue,
+                    Ended::Asked | Ended::Closed | Ended::Idle | Ended::Lost => continue,
                 }
             }
             Err(why) => {
@@ -61,28 +65,29 @@ pub(super) async fn live(servers: Arc<Servers>, link: Arc<Link>) {
     }
 }
 
-/// Tries to open a stream, when it is the turn of this link: others may try to reach the same domain.
-async fn attempt(servers: &Servers, pair: &Pair) -> Result<Opened, Failure> {
-    let remote = servers.remotes.of(&pair.remote);
+/// Tries to open a stream, when it is the turn of this link: others may try to reach the same domain, or the same account
+/// may try to reach many.
+async fn attempt(servers: &Servers, link: &Link) -> Result<Opened, Failure> {
+    let (pair, remotes) = (&link.pair, &servers.remotes);
     let limit = servers.server().config.load().s2s.connect;
+    // Those that wait for their turn do not wait for ever behind servers that do not answer.
+    let turns = servers.attempts.of(link.by(), link.turns());
+    let turn = timeout(limit * 2, turns.turn()).await;
+    let _turn = turn.map_err(|_| BUSY)?.ok_or(STOPPING)?;
+    let remote = remotes.of(&pair.remote);
+    let _own = timeout(limit, remote.turn.lock()).await.map_err(|_| BUSY)?;
+    if let Some(why) = remotes.why_not_pair(pair) {
+        return Err(why);
+    }
+    let opened = timeout(limit, Box::pin(open(servers, pair, Purpose::Stanzas))).await;
     let no_answer = |_| Failure::timeout("the other server does not answer");
-    let attempt = async {
-        let _turn = remote.turn.lock().await;
-        if let Some(why) = remote.why(Instant::now()) {
-            return Err(why);
+    let opened = opened.map_err(no_answer).and_then(|opened| opened);
+    match &opened {
+        Ok(_) => remotes.forget(pair),
+        Err(why) => {
+            let pause = remotes.failed(pair, *why);
+            tracing::debug!(?pause, "the other server is not tried again for a while");
         }
-        let _permit = servers.attempts.acquire().await.map_err(|_| STOPPING)?;
-        let opened = timeout(limit, Box::pin(open(servers, pair, Purpose::Stanzas))).await;
-        let opened = opened.map_err(no_answer).and_then(|opened| opened);
-        match &opened {
-            Ok(_) => remote.reached(),
-            Err(why) => {
-                let pause = remote.failed(*why);
-                tracing::debug!(?pause, "the other server is not tried again for a while");
-            }
-        }
-        opened
-    };
-    // Those that wait for their turn are not for ever behind servers that do not answer.
-    timeout(limit * 2, attempt).await.map_err(no_answer).and_then(|opened| opened)
+    }
+    opened
 }

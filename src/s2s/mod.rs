@@ -4,11 +4,13 @@
 //! (`live.rs`) that opens a stream (`outgoing/`) and writes them. Streams that other servers open are in `incoming/`.
 
 mod administration;
+mod attempts;
 mod backoff;
 mod bounce;
 mod dial;
 mod dialback;
 mod failure;
+mod flow;
 mod incoming;
 mod key;
 mod limits;
@@ -22,6 +24,7 @@ mod rules;
 mod send;
 mod servers;
 mod streams;
+mod told;
 mod verify;
 mod write;
 

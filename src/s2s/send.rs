@@ -14,7 +14,7 @@ use super::pair::Pair;
 use super::servers::{LINKS, Servers};
 use crate::host::{RemoteServers, StreamRow};
 use crate::jid::BareJid;
-use crate::limit::Action;
+use crate::limit::{Action, BudgetScope, Held};
 use crate::stanza::{Condition, Stanza, StanzaError};
 
 impl Servers {
@@ -31,8 +31,29 @@ impl Servers {
         drop(self.server().tasks.spawn("link", task));
     }
 
+    /// Counts a stanza until it is written, or has gone back.
+    fn hold(
+        &self,
+        stanza: &Stanza,
+        is_of_user: bool,
+        account: Option<&BareJid>,
+    ) -> Result<Held, StanzaError> {
+        let (budget, size) = (&self.server().budgets.remote, stanza.size() as u64);
+        let refused = |scope| {
+            budget.count(scope, Action::Error);
+            Condition::ResourceConstraint.text("too much waits for other servers")
+        };
+        // Others can make the server and its services answer: half of the budget is for users alone.
+        if !is_of_user && budget.is_half_full(size) {
+            return Err(refused(BudgetScope::All));
+        }
+        let held = budget.holder(account.map(|by| by.as_str()), None);
+        held.try_add(size).map_err(refused)?;
+        Ok(held)
+    }
+
     /// The link of this pair. A new one begins to connect.
-    fn link(&self, pair: &Pair) -> Result<Arc<Link>, StanzaError> {
+    fn link(&self, pair: &Pair, by: Option<&BareJid>) -> Result<Arc<Link>, StanzaError> {
         if let Some(link) = self.find(pair) {
             return Ok(link);
         }
@@ -40,11 +61,11 @@ impl Servers {
             let text = "this server does not talk to that domain";
             return Err(Condition::RemoteServerNotFound.text(text));
         }
-        if let Some(why) = self.remotes.why_not(&pair.remote) {
+        if let Some(why) = self.remotes.why_not_pair(pair) {
             return Err(bounce::error(why));
         }
         let server = self.server();
-        let own = self.own.upgrade().filter(|_| !server.tasks.stopping().is_cancelled());
+        let own = self.own.upgrade().filter(|_| !server.tasks.ending().is_cancelled());
         let Some(own) = own else { return Err(bounce::error(STOPPING)) };
         let mut links = self.links.lock();
         if let Some(link) = links.get(pair).filter(|link| !link.is_closed()) {
@@ -53,7 +74,7 @@ impl Servers {
         if links.len() >= LINKS {
             return Err(Condition::ResourceConstraint.text("too many other servers"));
         }
-        let link = Arc::new(Link::new(pair.clone()));
+        let link = Arc::new(Link::new(pair.clone(), by.map(|by| by.as_str().into())));
         links.insert(pair.clone(), Arc::clone(&link));
         let span = tracing::debug_span!("link", from = %pair.local, to = %pair.remote);
         drop(server.tasks.spawn("link", live(own, Arc::clone(&link)).instrument(span)));
@@ -72,15 +93,11 @@ impl RemoteServers for Servers {
         };
         let mut waiting = Waiting { stanza, held: None };
         loop {
-            let link = self.link(&pair)?;
-            if waiting.held.is_none() && !link.is_open() {
-                // What is written at once need not be counted.
-                let held = server.budgets.remote.holder(by.map(|by| by.as_str()), None);
-                held.try_add(waiting.stanza.size() as u64).map_err(|scope| {
-                    server.budgets.remote.count(scope, Action::Error);
-                    Condition::ResourceConstraint.text("too much waits for other servers")
-                })?;
-                waiting.held = Some(held);
+            let link = self.link(&pair, by)?;
+            if waiting.held.is_none() {
+                // What is written at once counts for all together alone: that costs no look-up.
+                let account = by.filter(|_| !link.is_flowing());
+                waiting.held = Some(self.hold(&waiting.stanza, by.is_some(), account)?);
             }
             match link.push(waiting, most, bytes) {
                 Ok(()) => return Ok(()),

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
-use tokio::sync::Semaphore;
 
+use super::attempts::Turns;
 use super::backoff::Remotes;
 use super::key::DialbackKey;
 use super::link::Link;
@@ -28,9 +28,9 @@ pub struct Servers {
     pub(super) key: DialbackKey,
     pub(super) remotes: Remotes,
     /// One for each attempt to reach a server.
-    pub(super) attempts: Semaphore,
+    pub(super) attempts: Turns,
     /// One for each key that is being verified.
-    pub(super) verifications: Semaphore,
+    pub(super) verifications: Turns,
     /// Those that other servers have opened.
     pub(super) streams: Streams,
     ours: Arc<FxHashSet<SmolStr>>,
@@ -58,8 +58,8 @@ impl Servers {
             resolver,
             key: DialbackKey::new(secret),
             remotes: Remotes::default(),
-            attempts: Semaphore::new(ATTEMPTS),
-            verifications: Semaphore::new(VERIFICATIONS),
+            attempts: Turns::new(ATTEMPTS),
+            verifications: Turns::new(VERIFICATIONS),
             streams: Streams::default(),
             ours,
             own_addresses: OnceLock::new(),
@@ -120,7 +120,7 @@ impl Servers {
         if links.get(pair).is_some_and(|link| !link.is_closed()) || links.len() >= LINKS {
             return None;
         }
-        let link = Arc::new(Link::new(pair.clone()));
+        let link = Arc::new(Link::new(pair.clone(), None));
         link.set_opened(Some(peer));
         links.insert(pair.clone(), Arc::clone(&link));
         Some(link)

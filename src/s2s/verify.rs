@@ -1,29 +1,56 @@
 //! Asks a domain whether it has made a key (XEP-0220 §2.1.2), on a connection of its own.
 
+use std::net::IpAddr;
+
 use tokio::time::timeout;
 
+use super::attempts::name_of;
 use super::dialback::Verdict;
+use super::failure::{Failure, Scope};
 use super::outgoing::{Purpose, open};
 use super::pair::Pair;
 use super::servers::Servers;
 use crate::stanza::Condition;
 
-/// Asks the other domain of the pair whether it has made this key for the stream with this id.
-pub(super) async fn verify(servers: &Servers, pair: &Pair, stream: String, key: String) -> Verdict {
-    let Ok(_permit) = servers.verifications.try_acquire() else {
+/// Asks the other domain of the pair whether it has made this key for the stream with this id. `peer`: who wants to know.
+pub(super) async fn verify(
+    servers: &Servers,
+    pair: &Pair,
+    stream: String,
+    key: String,
+    peer: IpAddr,
+) -> Verdict {
+    // Who sends keys for domains that do not answer does not hold up others, and no domain is asked again and again.
+    let turns = servers.verifications.of(&name_of(peer), TURNS_OF_ADDRESS);
+    let Some(_turn) = turns.turn_now() else {
         return Verdict::Error(Condition::ResourceConstraint);
     };
+    if let Some(why) = servers.remotes.why_not(&pair.remote) {
+        return Verdict::Error(why.condition);
+    }
     let limit = servers.server().config.load().s2s.connect;
     let purpose = Purpose::Verify { stream, key };
-    match timeout(limit, Box::pin(open(servers, pair, purpose))).await {
-        Ok(Ok(opened)) => {
+    let opened = timeout(limit, Box::pin(open(servers, pair, purpose))).await;
+    let no_answer = |_| Failure::timeout("the other server does not answer");
+    match opened.map_err(no_answer).and_then(|opened| opened) {
+        Ok(opened) => {
             servers.close_later(opened.connection, &pair.local);
-            opened.verdict.unwrap_or(Verdict::Invalid)
+            match opened.verdict {
+                Some(Verdict::Valid) => Verdict::Valid,
+                // XEP-0220 §2.4: it cannot say.
+                Some(Verdict::Error(_)) => Verdict::Error(Condition::RemoteServerNotFound),
+                Some(Verdict::Invalid) | None => Verdict::Invalid,
+            }
         }
-        Ok(Err(why)) => {
+        Err(why) => {
             tracing::info!(domain = %pair.remote, %why, "cannot ask another server for its key");
+            if why.scope == Scope::All {
+                servers.remotes.failed(pair, why);
+            }
             Verdict::Error(why.condition)
         }
-        Err(_) => Verdict::Error(Condition::RemoteServerTimeout),
     }
 }
+
+/// Keys that are verified for one address at the same time.
+const TURNS_OF_ADDRESS: usize = 4;

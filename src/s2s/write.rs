@@ -1,8 +1,13 @@
 //! Writes the stanzas of a link on its stream, and reads what the other server says there: with a bidirectional stream
 //! (XEP-0288), its stanzas.
 
-use tokio::time::{Instant, sleep_until};
+use std::time::Duration;
 
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::bounce::bounce;
+use super::failure::{TOO_LARGE, log_error_of_peer};
+use super::flow::Flow;
 use super::incoming::Lanes;
 use super::link::Link;
 use super::on_its_way::{OnItsWay, has_room};
@@ -16,19 +21,22 @@ use crate::stream::input::StreamEvent;
 /// How a stream has ended. Of what was written, all but the last was taken by the other machine.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Ended {
+    /// An administrator has asked for it.
+    Asked,
     /// In good order.
     Closed,
     /// By us: nothing was to be sent.
     Idle,
     /// Without a word, or the other server does not read.
     Lost,
-    /// It was closed before anything was sent on it, although something waited.
+    /// It was closed before a whole stanza was sent on it, although one waited.
     Useless,
 }
 
 impl Ended {
     pub(super) fn word(self) -> &'static str {
         match self {
+            Self::Asked => "asked",
             Self::Closed => "closed",
             Self::Idle => "idle",
             Self::Lost => "lost",
@@ -42,38 +50,48 @@ impl Ended {
 pub(super) async fn write(servers: &Servers, link: &Link, opened: Opened) -> Ended {
     let Opened { mut connection, mut machine, .. } = opened;
     let server = servers.server();
-    let stopping = server.tasks.stopping();
+    let ending = server.tasks.ending();
     let config = server.config.load_full();
-    let (idle, limit) = (config.s2s.idle, config.limits.write);
+    let takes = machine.takes();
+    // A stream is closed before the other server may find it idle: what is sent at that moment would be lost.
+    let earlier = takes.idle.map(|idle| (idle * 9 / 10).max(SHORTEST_IDLE));
+    let idle = earlier.map_or(config.s2s.idle, |earlier| config.s2s.idle.min(earlier));
+    let mut flow = Flow::new(config.limits.write);
+    flow.set_share(|| server.budgets.remote_traffic.share(Some(&link.pair.remote), None));
     let mut lanes = None;
     let mut on_its_way = OnItsWay::default();
+    // A whole stanza was sent.
     let mut sent_any = false;
-    let (mut idle_at, mut stalls_at) = (Instant::now() + idle, Instant::now() + limit);
+    let mut idle_at = Instant::now() + idle;
     let (ended, error) = loop {
-        match hear(servers, link, &mut connection, &mut machine, &mut lanes).await {
+        flow.note(&connection);
+        match hear(servers, link, &mut connection, &mut machine, &mut flow, &mut lanes).await {
             None => {}
-            Some(error) if sent_any => break (Ended::Closed, error),
-            Some(error) => break (Ended::Useless, error),
+            Some(error) => break (Ended::Closed, error),
         }
-        let was_written = connection.is_written();
-        if on_its_way.take(server, link, &mut connection) {
+        let taken = on_its_way.take(server, link, &mut connection, takes);
+        if taken.any {
             idle_at = Instant::now() + idle;
         }
-        if was_written {
-            stalls_at = Instant::now() + limit;
+        if !taken.too_large.is_empty() {
+            Box::pin(bounce(server, taken.too_large, TOO_LARGE)).await;
         }
-        let (has_room, before) = (has_room(&connection), connection.unwritten());
-        let timer = if connection.is_written() { idle_at } else { stalls_at };
+        let has_room = has_room(&connection);
+        let idles_at = if connection.is_written() { idle_at } else { Instant::now() + idle };
+        let wakes_at = flow.wakes_at(&connection, idles_at);
+        let may_read = flow.may_read(&connection);
         tokio::select! {
             biased;
-            () = stopping.cancelled() => {
+            () = ending.cancelled() => {
+                on_its_way.finish(server, link, &mut connection, takes).await;
                 break (Ended::Closed, Some(StreamCondition::SystemShutdown.into()));
             }
-            () = link.to_end() => break (Ended::Closed, None),
-            done = connection.exchange() => match done {
-                Exchanged::Lost if sent_any => break (Ended::Lost, None),
-                Exchanged::Lost => break (Ended::Useless, None),
-                Exchanged::Read(_) => {
+            () = link.to_end() => break (Ended::Asked, None),
+            done = connection.exchange_if(may_read) => match done {
+                Exchanged::Lost => break (Ended::Lost, None),
+                Exchanged::Read(count) => {
+                    server.metrics.server_bytes_in.inc_by(count as u64);
+                    flow.read(count);
                     if machine.is_bidirectional() {
                         idle_at = Instant::now() + idle;
                     }
@@ -81,30 +99,66 @@ pub(super) async fn write(servers: &Servers, link: &Link, opened: Opened) -> End
                 Exchanged::Written => {}
             },
             () = link.filled(), if has_room => {}
-            () = sleep_until(timer) => match connection.is_written() {
-                true => break (Ended::Idle, None),
-                false => break (Ended::Lost, None),
+            () = sleep_until(wakes_at) => {
+                if flow.is_stalled(&connection) {
+                    break (Ended::Lost, None);
+                }
+                if flow.is_broken(&connection) {
+                    break (Ended::Closed, Some(StreamCondition::ConnectionTimeout.into()));
+                }
+                if connection.is_written() && idle_at <= Instant::now() {
+                    break (Ended::Idle, None);
+                }
             }
         }
-        if connection.unwritten() < before {
-            sent_any = true;
-            stalls_at = Instant::now() + limit;
-            on_its_way.written(connection.unwritten());
-        }
+        sent_any |= on_its_way.written(&connection);
     };
-    link.put_back(on_its_way.rest());
+    let had_any = !on_its_way.is_empty();
+    let unsent = match ended {
+        Ended::Lost => on_its_way.rest(),
+        _ => on_its_way.settle(&mut connection).await,
+    };
+    sent_any |= had_any && unsent.is_empty();
+    let is_cut = !unsent.is_empty();
+    link.put_back(unsent);
     link.set_opened(None);
+    if matches!(ended, Ended::Asked | Ended::Idle) && machine.is_bidirectional() && !is_cut {
+        hear_out(servers, link, &mut connection, &mut machine, &mut flow, &mut lanes).await;
+    }
     if let Some(lanes) = lanes {
         lanes.finish().await;
     }
-    if ended != Ended::Lost {
+    // What it has not taken is sent again: it must not be written any more.
+    if ended != Ended::Lost && !is_cut {
         connection.close(error, &link.pair.local).await;
     }
     match ended {
         // Nothing waits: it is no fault to close an unused stream.
-        Ended::Useless if link.waiting() == 0 => Ended::Closed,
+        Ended::Closed | Ended::Lost if !sent_any && link.waiting() > 0 => Ended::Useless,
         ended => ended,
     }
+}
+
+/// We end the stream. What the other server says until it ends its own is carried (RFC 6120 §4.4).
+async fn hear_out(
+    servers: &Servers,
+    link: &Link,
+    connection: &mut Connection,
+    machine: &mut Outgoing,
+    flow: &mut Flow,
+    lanes: &mut Option<Box<Lanes>>,
+) {
+    connection.end_ours();
+    machine.leave();
+    let until = Instant::now() + LAST_WORDS;
+    let to_the_end = async {
+        while hear(servers, link, connection, machine, flow, lanes).await.is_none() {
+            if connection.exchange().await == Exchanged::Lost {
+                return;
+            }
+        }
+    };
+    drop(timeout_at(until, to_the_end).await);
 }
 
 /// Reads what has come. `Some` when the stream is to end, with the error if there is one.
@@ -113,19 +167,23 @@ async fn hear(
     link: &Link,
     connection: &mut Connection,
     machine: &mut Outgoing,
+    flow: &mut Flow,
     lanes: &mut Option<Box<Lanes>>,
 ) -> Option<Option<StreamError>> {
     loop {
         let actions = match connection.input.next_event() {
             Ok(None) => return None,
             Ok(Some(StreamEvent::Header(header))) => machine.header(&header),
-            Ok(Some(StreamEvent::Element(frame))) => machine.element(frame),
+            Ok(Some(StreamEvent::Element(frame))) => {
+                log_error_of_peer(&frame, Some(&link.pair.remote), connection.peer);
+                machine.element(frame)
+            }
             Ok(Some(StreamEvent::End)) => machine.ended(),
             Err(error) => machine.broken(error.into()),
         };
         for action in actions {
             match action {
-                Action::Send(node) => connection.send(&node),
+                Action::Send(node) => flow.answer(connection, &node),
                 Action::Close(error) => return Some(error),
                 Action::Fail(_) => return Some(None),
                 Action::Stanza(frame) => {
@@ -147,3 +205,8 @@ async fn hear(
         }
     }
 }
+
+/// Whatever the other server says, a stream is not closed before.
+const SHORTEST_IDLE: Duration = Duration::from_secs(10);
+/// For what the other server says after we have ended our stream.
+const LAST_WORDS: Duration = Duration::from_secs(2);

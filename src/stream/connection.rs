@@ -28,6 +28,10 @@ pub struct Connection {
     framing: Framing,
     /// What is to be written, see [`Connection::flush`].
     pub(super) out: Vec<u8>,
+    /// Bytes that were written since the beginning.
+    pub(super) written: u64,
+    /// The end of our stream is, likewise.
+    has_ended: bool,
     /// Our header is among what was written or is to be, on this stream.
     is_open: bool,
     write_limit: Duration,
@@ -58,6 +62,8 @@ impl Connection {
             peer,
             framing,
             out: Vec::new(),
+            written: 0,
+            has_ended: false,
             is_open: false,
             write_limit,
             is_server: false,
@@ -116,8 +122,9 @@ impl Connection {
         let out = std::mem::take(&mut self.out);
         let written =
             if out.is_empty() { Ok(()) } else { write_all(channel, &out, self.write_limit).await };
-        if written.is_err() {
-            self.channel = None;
+        match written {
+            Ok(()) => self.written += out.len() as u64,
+            Err(_) => self.channel = None,
         }
         written
     }
@@ -162,14 +169,26 @@ impl Connection {
         }
     }
 
+    /// Ends our stream, without an error. What the peer says until it ends its own is still to be read (RFC 6120 §4.4);
+    /// then [`Connection::close`].
+    pub fn end_ours(&mut self) {
+        if !self.has_ended {
+            self.has_ended = true;
+            self.framing.close(&mut self.out);
+        }
+    }
+
     /// Ends the stream in good order, as far as the peer plays along. An error is told on an open
     /// stream: if there is none yet, it is opened in the name of `domain` (RFC 6120 §4.9.1.2).
     pub async fn close(mut self, error: Option<StreamError>, domain: &str) {
-        if error.is_some() && !self.is_open {
+        if error.is_some() && !self.is_open && !self.has_ended {
             let header = StreamHeader::new(domain, None);
             self.open(&StreamHeader { is_server: self.is_server, ..header });
         }
         if let Some(channel) = self.channel {
+            if self.has_ended {
+                return drop(last(channel, &self.out).await);
+            }
             drop(farewell(channel, self.out, error.as_ref()).await);
         }
     }

@@ -36,6 +36,18 @@ impl Connection {
         self.out.len()
     }
 
+    /// How many bytes were written since the connection began.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// How many bytes will have been written when all that was sent is.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.written + self.out.len() as u64
+    }
+
     /// Appends what is to be written.
     pub fn send_bytes(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.out);
@@ -43,20 +55,29 @@ impl Connection {
 
     /// Waits until something was read or written. Nothing is lost if the caller stops polling.
     pub async fn exchange(&mut self) -> Exchanged {
-        let done = poll_fn(|cx| self.poll_exchange(cx)).await;
+        self.exchange_if(true).await
+    }
+
+    /// As [`Connection::exchange`]; reads only if `may_read`: else TCP makes the peer wait. Its end is not noticed then,
+    /// unless something is written.
+    pub async fn exchange_if(&mut self, may_read: bool) -> Exchanged {
+        let done = poll_fn(|cx| self.poll_exchange(cx, may_read)).await;
         if done == Exchanged::Lost {
             self.channel = None;
         }
         done
     }
 
-    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Exchanged> {
+    fn poll_exchange(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<Exchanged> {
         // Written first: a peer that sends without end would be told nothing.
         let is_written = match self.poll_write_out(cx) {
             Poll::Ready(Err(_)) => return Poll::Ready(Exchanged::Lost),
             Poll::Ready(Ok(any)) => any,
             Poll::Pending => false,
         };
+        if !may_read {
+            return if is_written { Poll::Ready(Exchanged::Written) } else { Poll::Pending };
+        }
         let Some(channel) = self.channel.as_mut() else { return Poll::Ready(Exchanged::Lost) };
         match channel.poll_receive(cx, self.input.received()) {
             Poll::Ready(Ok(Some(count))) => Poll::Ready(Exchanged::Read(count)),
@@ -90,6 +111,7 @@ impl Connection {
         if written == 0 {
             return Poll::Pending;
         }
+        self.written += written as u64;
         match written == self.out.len() {
             // An idle connection holds no buffer.
             true => self.out = Vec::new(),
@@ -128,8 +150,11 @@ mod tests {
         let mut read = [0; 4];
         theirs.read_exact(&mut read).await.unwrap();
         assert_eq!(&read, b"abcd");
-        assert_eq!(connection.exchange().await, Exchanged::Written);
+        theirs.write_all(b"b").await.unwrap();
+        assert_eq!(connection.exchange_if(false).await, Exchanged::Written, "nothing is read");
         assert!(connection.is_written());
+        assert_eq!((connection.written(), connection.end()), (8, 8));
+        assert_eq!(connection.exchange().await, Exchanged::Read(1));
         drop(theirs);
         assert_eq!(connection.exchange().await, Exchanged::Lost);
         assert!(connection.is_lost());

@@ -88,6 +88,29 @@ async fn when_a_server_comes_back_it_is_reached_again() {
 }
 
 #[tokio::test]
+async fn contacts_on_another_server_hear_that_the_server_ends() {
+    let mut two = Two::certified("").await;
+    let (mut romeo, mut juliet) = (two.a.online("romeo").await, two.b.online("juliet").await);
+    romeo.say("<presence type='subscribe' to='juliet@b.example'/>").await;
+    juliet.hears("type='subscribe'").await;
+    juliet.say("<presence type='subscribed' to='romeo@a.example'/>").await;
+    romeo.hears("from='juliet@b.example/r'").await;
+    // On the stream that romeo's server has opened, and on the one that goes both ways.
+    two.b.restart().await;
+    let gone = romeo.hears("type='unavailable'").await;
+    assert!(gone.contains("from='juliet@b.example/r'"), "{gone}");
+    let mut juliet = two.b.online("juliet").await;
+    juliet.say("<presence type='subscribe' to='romeo@a.example'/>").await;
+    romeo.hears("type='subscribe'").await;
+    romeo.say("<presence type='subscribed' to='juliet@b.example'/>").await;
+    juliet.hears("from='romeo@a.example/r'").await;
+    two.a.restart().await;
+    let gone = juliet.hears("type='unavailable'").await;
+    assert!(gone.contains("from='romeo@a.example/r'"), "{gone}");
+    two.close().await;
+}
+
+#[tokio::test]
 async fn dialback_proves_a_domain_where_that_is_allowed() {
     let authority = Authority::new();
     let [one, other] = ["a.example", "b.example"].map(Pair::self_signed);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, crypto::aws_lc_rs};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::house::Pair;
@@ -29,7 +29,15 @@ pub(crate) async fn open(
     from: &str,
     to: &str,
 ) -> (Peer, String) {
-    let io = TcpStream::connect(at).await.unwrap();
+    negotiate(TcpStream::connect(at).await.unwrap(), certificate, from, to).await
+}
+
+async fn negotiate(
+    io: TcpStream,
+    certificate: Option<&Pair>,
+    from: &str,
+    to: &str,
+) -> (Peer, String) {
     let mut plain = Peer::new(io);
     plain.say(header(from, to)).await;
     plain.hears("</stream:features>").await;
@@ -55,6 +63,18 @@ pub(crate) async fn secure(plain: Peer, certificate: Option<&Pair>, to: &str) ->
     Peer::new(TlsConnector::from(Arc::new(config)).connect(name, io).await.unwrap())
 }
 
+/// As [`open`], on a socket that takes few bytes before somebody reads them.
+pub(crate) async fn open_narrow(
+    at: SocketAddr,
+    certificate: Option<&Pair>,
+    from: &str,
+    to: &str,
+) -> Peer {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    negotiate(socket.connect(at).await.unwrap(), certificate, from, to).await.0
+}
+
 /// The stream is proven by the certificate.
 pub(crate) async fn login(peer: &mut Peer, from: &str, to: &str) {
     peer.say("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>").await;
@@ -73,7 +93,11 @@ pub(crate) struct Listening {
 
 impl Listening {
     pub(crate) async fn new(certificate: &Pair) -> Self {
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // It takes few bytes before somebody reads them.
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let socket = socket.listen(16).unwrap();
         let resolver = SingleCertAndKey::from(certificate.certified_key());
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
@@ -87,6 +111,19 @@ impl Listening {
     /// A connection, before anything was said.
     pub(crate) async fn accept(&self) -> Peer {
         Peer::new(self.socket.accept().await.unwrap().0)
+    }
+
+    /// A stream that takes the certificate, with these features after it.
+    pub(crate) async fn believing(&self, own: &str, features: &str) -> Peer {
+        let before = format!("{EXTERNAL}{BIDI}");
+        let (mut peer, _) = self.stream(own, "1", &before).await;
+        peer.hears("</auth>").await;
+        peer.say("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").await;
+        peer.hears("<stream:stream").await;
+        peer.hears(">").await;
+        peer.say(answer(own, "2")).await;
+        peer.say(format!("<stream:features>{features}</stream:features>")).await;
+        peer
     }
 
     /// A stream under TLS, with these features. Returns the header that came.
@@ -115,6 +152,10 @@ impl Listening {
 fn answer(own: &str, id: &str) -> String {
     header(own, "a.example").replace(" from=", &format!(" id='{id}' from="))
 }
+
+/// A login by certificate.
+const EXTERNAL: &str = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>EXTERNAL</mechanism></mechanisms>";
+const BIDI: &str = "<bidi xmlns='urn:xmpp:features:bidi'/>";
 
 /// What a server with dialback alone offers.
 pub(crate) const DIALBACK: &str =

@@ -1,7 +1,5 @@
 //! What the machine of an incoming stream asks of its driver.
 
-use std::time::Duration;
-
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -27,6 +25,8 @@ pub(super) enum Action {
     Verify(Pair, String),
     /// The pair is proven.
     Proven(Pair, Proof),
+    /// Log that the peer could not prove this domain, and why.
+    Refused(Option<Pair>, &'static str),
     /// Carry this stanza of this domain.
     Stanza(SmolStr, Frame),
     /// End the stream, with the error if there is one.
@@ -54,12 +54,3 @@ impl Proof {
 
 /// Actions in order.
 pub(super) type Actions = SmallVec<[Action; 3]>;
-
-/// What servers are told of limits (XEP-0478).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
-    /// The largest stanza, in bytes.
-    pub(super) bytes: usize,
-    /// The silence after which a stream is closed.
-    pub(super) idle: Duration,
-}

@@ -1,8 +1,8 @@
 //! What another server is offered.
 
-use super::action::Told;
 use crate::ns;
 use crate::s2s::dialback;
+use crate::s2s::told::Told;
 use crate::xml::{Node, element};
 
 /// Before TLS: nothing but TLS (RFC 7590 §3.1).
@@ -17,17 +17,10 @@ pub(super) fn secured(with_external: bool, told: Told) -> Node {
         .then(|| element("mechanisms").ns(ns::SASL).child(element("mechanism").text("EXTERNAL")));
     let bidi = element("bidi").ns(ns::BIDI_FEATURE);
     let features = element("stream:features").children(external);
-    features.child(bidi).child(dialback::feature()).child(limits(told))
+    features.child(bidi).child(dialback::feature()).child(told.to_node())
 }
 
 /// After SASL: further pairs are proven by dialback.
 pub(super) fn authenticated(told: Told) -> Node {
-    element("stream:features").child(dialback::feature()).child(limits(told))
-}
-
-fn limits(told: Told) -> Node {
-    element("limits")
-        .ns(ns::STREAM_LIMITS)
-        .child(element("max-bytes").text(&told.bytes.to_string()))
-        .child(element("idle-seconds").text(&told.idle.as_secs().to_string()))
+    element("stream:features").child(dialback::feature()).child(told.to_node())
 }

@@ -6,16 +6,18 @@
 use smallvec::{SmallVec, smallvec};
 use smol_str::SmolStr;
 
-use super::action::{Action, Actions, Proof, Told};
+use super::action::{Action, Actions, Proof};
 use super::features;
 use crate::jid::Jid;
 use crate::ns;
 use crate::s2s::key::DialbackKey;
 use crate::s2s::pair::{Pair, domain};
+use crate::s2s::dialback::Verdict;
 use crate::s2s::rules::Rules;
+use crate::s2s::told::{Takes, Told};
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::header::{self, StreamHeader};
-use crate::tls::PeerCertificate;
+use crate::tls::{CertificateFault, PeerCertificate};
 use crate::xml::{Frame, Header};
 
 /// A stream that another server has opened.
@@ -34,11 +36,19 @@ pub(super) struct Incoming {
     pub(super) proven: SmallVec<[Pair; 1]>,
     /// The pairs whose keys are being verified.
     pub(super) asked: SmallVec<[Pair; 1]>,
+    /// What has come of keys while no stream was open: it is told on the next one.
+    pub(super) late: SmallVec<[(Pair, Verdict); 1]>,
     /// Logins that have failed.
     pub(super) failed: u32,
+    /// Keys that were not verified.
+    pub(super) failed_keys: u32,
+    /// What the peer has asked by dialback.
+    pub(super) requests: u32,
     is_open: bool,
     /// The peer takes our stanzas on this stream, too (XEP-0288).
     is_bidi: bool,
+    /// How large they may be (XEP-0478 §4).
+    takes: Takes,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,6 +61,8 @@ pub(super) enum State {
     Securing,
     /// A challenge has been sent.
     Challenged,
+    /// We have ended our stream, and hear what the peer says until it ends its own (RFC 6120 §4.4).
+    Leaving,
     /// Over.
     Over,
 }
@@ -85,9 +97,13 @@ impl Incoming {
             certificate,
             proven: SmallVec::new(),
             asked: SmallVec::new(),
+            late: SmallVec::new(),
             failed: 0,
+            failed_keys: 0,
+            requests: 0,
             is_open: false,
             is_bidi: false,
+            takes: Takes::default(),
         }
     }
 
@@ -104,6 +120,21 @@ impl Incoming {
     /// Whether the peer takes our stanzas on this stream, too (XEP-0288).
     pub(super) fn is_bidirectional(&self) -> bool {
         self.is_bidi
+    }
+
+    /// How large our stanzas may be.
+    pub(super) fn takes(&self) -> Takes {
+        self.takes
+    }
+
+    /// Stanzas may be written: our header is, and nothing but stanzas is due (RFC 6120 §4.3.3).
+    pub(super) fn is_ready(&self) -> bool {
+        self.is_proven() && matches!(self.state, State::Open(_))
+    }
+
+    /// Something is proven, and no header is due.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_proven() && !matches!(self.state, State::Header(_))
     }
 
     /// The pairs that are proven.
@@ -131,7 +162,11 @@ impl Incoming {
             Stage::Authenticated => features::authenticated(self.told),
         };
         self.state = State::Open(stage);
-        smallvec![Action::Open(self.response()), Action::Send(features)]
+        let mut actions: Actions = smallvec![Action::Open(self.response()), Action::Send(features)];
+        for (pair, verdict) in std::mem::take(&mut self.late) {
+            actions.extend(self.checked(pair, verdict));
+        }
+        actions
     }
 
     /// A whole element came.
@@ -147,6 +182,7 @@ impl Incoming {
                 smallvec![Action::Send(proceed), Action::Secure]
             }
             State::Open(Stage::Plain) if root.ns() == ns::SASL => self.encryption_required(),
+            State::Open(Stage::Plain) if root.ns() == ns::DIALBACK => self.dialback(&root),
             State::Open(Stage::Plain) => {
                 self.fail(StreamCondition::PolicyViolation.text("start TLS first"))
             }
@@ -156,11 +192,13 @@ impl Incoming {
             // XEP-0288 §2: before the login or the key.
             State::Open(Stage::Secured) if root.is(ns::BIDI, "bidi") && self.proven.is_empty() => {
                 self.is_bidi = true;
+                self.takes = Takes::of(&root);
                 Actions::new()
             }
-            State::Open(_) if root.is(ns::DIALBACK, "result") => self.result(&root),
-            State::Open(_) if root.is(ns::DIALBACK, "verify") => self.verify(&root),
+            State::Open(_) if root.ns() == ns::DIALBACK => self.dialback(&root),
             State::Open(_) if root.ns() == ns::CLIENT => self.stanza(frame),
+            State::Leaving if root.ns() == ns::CLIENT => self.stanza(frame),
+            State::Leaving => Actions::new(),
             State::Header(_) | State::Securing => self.fail(StreamCondition::BadFormat.into()),
             State::Open(_) | State::Challenged => {
                 self.fail(StreamCondition::UnsupportedStanzaType.into())
@@ -172,6 +210,17 @@ impl Incoming {
     pub(super) fn ended(&mut self) -> Actions {
         self.state = State::Over;
         smallvec![Action::Close(None)]
+    }
+
+    /// We end the stream. Stanzas are carried until the peer ends its own.
+    pub(super) fn leave(&mut self) -> Actions {
+        self.state = if self.is_ready() { State::Leaving } else { State::Over };
+        smallvec![Action::Close(None)]
+    }
+
+    /// Whether there may be more to hear, although we have ended our stream.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.state == State::Leaving
     }
 
     /// The driver has made the TLS handshake.
@@ -208,7 +257,15 @@ impl Incoming {
 
     /// Whether the certificate is valid for this domain.
     pub(super) fn is_certified(&self, domain: &str) -> bool {
-        self.certificate.as_ref().is_some_and(|certificate| certificate.check(domain).is_ok())
+        self.fault(domain).is_none()
+    }
+
+    /// What is wrong with the certificate, for this domain.
+    pub(super) fn fault(&self, domain: &str) -> Option<CertificateFault> {
+        match &self.certificate {
+            Some(certificate) => certificate.check(domain).err(),
+            None => Some(CertificateFault::Missing),
+        }
     }
 
     pub(super) fn prove(&mut self, pair: Pair, proof: Proof) -> Action {

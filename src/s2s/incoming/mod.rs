@@ -2,6 +2,7 @@
 
 mod action;
 mod features;
+mod finish;
 mod lanes;
 mod machine;
 mod prove;

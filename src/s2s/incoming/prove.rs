@@ -9,6 +9,7 @@ use crate::auth::{self, SaslError};
 use crate::ns;
 use crate::s2s::dialback::{self, Verdict, pair_of};
 use crate::s2s::pair::{Pair, domain};
+use crate::tls::CertificateFault;
 use crate::stanza::{Condition, StreamCondition};
 use crate::xml::{ElementRef, element};
 
@@ -19,7 +20,11 @@ impl Incoming {
             return self.refuse(SaslError::InvalidMechanism);
         }
         if !self.is_external_offered() {
-            return self.refuse(SaslError::NotAuthorized);
+            let fault = self.claimed.as_ref().and_then(|claimed| self.fault(&claimed.remote));
+            let why = fault.map_or("it has named no domain", CertificateFault::words);
+            let mut actions: Actions = smallvec![Action::Refused(None, why)];
+            actions.extend(self.refuse(SaslError::NotAuthorized));
+            return actions;
         }
         let text = root.text();
         if text.trim().is_empty() {
@@ -79,8 +84,36 @@ impl Incoming {
         actions
     }
 
+    /// The peer asks us to take a key, or whether a key is ours. One that has proven nothing may not ask for ever.
+    pub(super) fn dialback(&mut self, root: &ElementRef<'_>) -> Actions {
+        self.requests = self.requests.saturating_add(1);
+        if self.proven.is_empty() && self.requests > MOST_REQUESTS {
+            let text = "too many keys before one of them is proven";
+            return self.fail(StreamCondition::PolicyViolation.text(text));
+        }
+        match root.name() {
+            "result" | "verify" if self.certificate.is_none() => Self::not_before_tls(root),
+            "result" => self.result(root),
+            "verify" => self.verify(root),
+            _ => self.fail(StreamCondition::UnsupportedStanzaType.into()),
+        }
+    }
+
+    /// XEP-0220 §2.4: keys come under TLS.
+    fn not_before_tls(root: &ElementRef<'_>) -> Actions {
+        let Some(pair) = pair_of(root).filter(|_| root.attr("type").is_none()) else {
+            return Actions::new();
+        };
+        let error = Verdict::Error(Condition::PolicyViolation);
+        let id = root.attr("id").unwrap_or_default();
+        smallvec![Action::Send(match root.name() {
+            "verify" => dialback::verified(&pair, &id, error),
+            _ => dialback::result(&pair, error),
+        })]
+    }
+
     /// The peer sends a key, with which it wants to prove a pair (XEP-0220 §2.2.1).
-    pub(super) fn result(&mut self, root: &ElementRef<'_>) -> Actions {
+    fn result(&mut self, root: &ElementRef<'_>) -> Actions {
         if root.attr("type").is_some() {
             // An answer to a question that nobody has asked on this stream (XEP-0220 §3.1).
             return Actions::new();
@@ -92,8 +125,17 @@ impl Incoming {
             return self.fail(StreamCondition::InvalidFrom.into());
         }
         if let Err(condition) = self.may_ask(&pair) {
-            let error = Verdict::Error(condition);
-            return smallvec![Action::Send(dialback::result(&pair, error))];
+            let why = match condition {
+                Condition::NotAuthorized => {
+                    self.fault(&pair.remote).map_or("its key is not taken", CertificateFault::words)
+                }
+                Condition::PolicyViolation => "this server does not talk to its domain",
+                Condition::ItemNotFound => "it wants to talk to a domain that is not served here",
+                Condition::ResourceConstraint => "it sends too many keys",
+                _ => "it sends a key again",
+            };
+            let error = Action::Send(dialback::result(&pair, Verdict::Error(condition)));
+            return smallvec![error, Action::Refused(Some(pair), why)];
         }
         self.asked.push(pair.clone());
         smallvec![Action::Verify(pair, root.text().trim().to_owned())]
@@ -112,7 +154,8 @@ impl Incoming {
         if self.asked.contains(pair) {
             return Err(Condition::NotAcceptable);
         }
-        if self.asked.len() + self.proven.len() >= MOST_PAIRS {
+        let pairs = self.asked.len() + self.proven.len();
+        if self.asked.len() >= MOST_ASKED || pairs >= MOST_PAIRS {
             return Err(Condition::ResourceConstraint);
         }
         Ok(())
@@ -121,6 +164,11 @@ impl Incoming {
     /// The driver knows what has come of a key. If it is invalid, and nothing else was proven, the stream ends
     /// (XEP-0220 §2.2.1).
     pub(super) fn checked(&mut self, pair: Pair, verdict: Verdict) -> Actions {
+        if matches!(self.state, State::Header(_)) {
+            // No stream is open on which it could be told.
+            self.late.push((pair, verdict));
+            return Actions::new();
+        }
         let Some(place) = self.asked.iter().position(|asked| *asked == pair) else {
             return Actions::new();
         };
@@ -129,6 +177,15 @@ impl Incoming {
             return Actions::new();
         }
         let told = Action::Send(dialback::result(&pair, verdict));
+        if verdict != Verdict::Valid {
+            self.failed_keys += 1;
+            if self.failed_keys >= MOST_FAILED_KEYS {
+                let mut actions: Actions = smallvec![told];
+                let text = "too many keys that cannot be verified";
+                actions.extend(self.fail(StreamCondition::PolicyViolation.text(text)));
+                return actions;
+            }
+        }
         match verdict {
             Verdict::Valid => smallvec![self.prove(pair, Proof::Dialback), told],
             Verdict::Error(_) => smallvec![told],
@@ -143,7 +200,7 @@ impl Incoming {
     }
 
     /// Another server asks whether we have made a key (XEP-0220 §2.2.2).
-    pub(super) fn verify(&mut self, root: &ElementRef<'_>) -> Actions {
+    fn verify(&mut self, root: &ElementRef<'_>) -> Actions {
         if root.attr("type").is_some() {
             return Actions::new();
         }
@@ -161,5 +218,11 @@ impl Incoming {
 
 /// Failed logins that end a stream.
 const MOST_FAILED: u32 = 3;
+/// Keys of one stream that are being verified.
+const MOST_ASKED: usize = 4;
+/// Keys that were not verified, which end a stream.
+const MOST_FAILED_KEYS: u32 = 16;
 /// Pairs on one stream.
 const MOST_PAIRS: usize = 64;
+/// Elements of dialback that a peer may send before anything is proven.
+const MOST_REQUESTS: u32 = 128;

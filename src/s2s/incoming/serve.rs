@@ -1,25 +1,27 @@
 //! Serves a stream that another server has opened: carries out what the machine says, to the end of the connection.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
-use super::action::{Action, Actions, Told};
+use super::action::{Action, Actions};
 use super::lanes::Lanes;
 use super::machine::Incoming;
 use crate::config::Config;
-use crate::limit::Share;
 use crate::listen::{Accepted, Counted};
+use crate::s2s::bounce::bounce;
 use crate::s2s::dialback::Verdict;
+use crate::s2s::failure::{TOO_LARGE, log_error_of_peer};
+use crate::s2s::flow::Flow;
 use crate::s2s::limits;
 use crate::s2s::link::Link;
 use crate::s2s::on_its_way::{OnItsWay, has_room};
 use crate::s2s::pair::Pair;
 use crate::s2s::servers::Servers;
 use crate::s2s::streams::Stream as Entry;
+use crate::s2s::told::Told;
 use crate::s2s::verify::verify;
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::channel::Channel;
@@ -30,14 +32,14 @@ use crate::stream::input::StreamEvent;
 use crate::tls::Purpose;
 
 /// How a stream ends: with an error, or without.
-type Ended = Option<StreamError>;
+pub(super) type Ended = Option<StreamError>;
 
 /// Serves one stream of another server.
 pub async fn serve(servers: Arc<Servers>, accepted: Accepted) {
     let Accepted { wire, peer, tls, counted, .. } = accepted;
     let config = servers.server().config.load_full();
     let certificate = tls.map(|tls| servers.certificates.judge(&tls.certificates));
-    let told = Told { bytes: config.s2s.stanza, idle: config.s2s.idle * 2 };
+    let told = Told::new(&config);
     let (rules, key) = (servers.rules(), servers.key.clone());
     let before = limits::before_auth(&config);
     let channel = Channel::Tcp(wire);
@@ -47,12 +49,13 @@ pub async fn serve(servers: Arc<Servers>, accepted: Accepted) {
         lanes: Lanes::new(Arc::clone(&servers.router)),
         machine: Incoming::new(rules, key, told, certificate),
         due: Instant::now() + config.limits.negotiation,
-        heard: Instant::now(),
+        moved: Instant::now(),
+        early: 0,
+        flow: Flow::new(config.limits.write),
         servers: Arc::clone(&servers),
         config,
         connection,
         verdict,
-        traffic: None,
         sending: None,
     };
     let span = tracing::debug_span!("stream", %peer);
@@ -61,21 +64,22 @@ pub async fn serve(servers: Arc<Servers>, accepted: Accepted) {
 }
 
 /// A stream of another server.
-struct Stream {
-    servers: Arc<Servers>,
-    config: Arc<Config>,
-    connection: Connection,
-    machine: Incoming,
-    lanes: Lanes,
-    /// When something must be proven.
+pub(super) struct Stream {
+    pub(super) servers: Arc<Servers>,
+    pub(super) config: Arc<Config>,
+    pub(super) connection: Connection,
+    pub(super) machine: Incoming,
+    pub(super) lanes: Lanes,
+    /// When something must be proven, and the stream be open.
     due: Instant,
-    /// When something was heard last.
-    heard: Instant,
+    /// When something was heard or written last.
+    moved: Instant,
+    /// Bytes that came before anything was proven.
+    early: usize,
+    flow: Flow,
     verdict: mpsc::Sender<(Pair, Verdict)>,
-    /// What the domain may send.
-    traffic: Option<Share>,
     /// What we send on this stream (XEP-0288).
-    sending: Option<(Arc<Link>, OnItsWay)>,
+    pub(super) sending: Option<(Arc<Link>, OnItsWay)>,
 }
 
 async fn live(
@@ -111,91 +115,128 @@ impl Stream {
         verdicts: &mut mpsc::Receiver<(Pair, Verdict)>,
         entry: &Entry,
     ) -> Result<Actions, Ended> {
-        let stopping = self.servers.server().tasks.stopping();
+        let tasks = &self.servers.server().tasks;
+        let (stopping, ending) = (tasks.stopping(), tasks.ending());
         loop {
             match self.connection.input.next_event() {
                 Ok(None) => {}
                 Ok(Some(StreamEvent::Header(header))) => return Ok(self.machine.header(&header)),
-                Ok(Some(StreamEvent::Element(frame))) => return Ok(self.machine.element(frame)),
+                Ok(Some(StreamEvent::Element(frame))) => {
+                    let claimed = self.machine.claimed().map(|pair| &*pair.remote);
+                    log_error_of_peer(&frame, claimed, self.connection.peer);
+                    return Ok(self.machine.element(frame));
+                }
                 Ok(Some(StreamEvent::End)) => return Ok(self.machine.ended()),
                 Err(error) => return Ok(self.machine.fail(error.into())),
             }
-            if let Some((link, on_its_way)) = &mut self.sending
-                && on_its_way.take(self.servers.server(), link, &mut self.connection)
-            {
-                self.heard = Instant::now();
-            }
+            self.flow.note(&self.connection);
+            self.take().await;
             let link = self.sending.as_ref().map(|(link, _)| Arc::clone(link));
-            let has_room = has_room(&self.connection);
-            let due = match (self.machine.is_proven(), self.connection.is_written()) {
-                (false, _) => self.due,
-                (true, true) => self.heard + self.config.s2s.idle * 2,
-                (true, false) => self.heard + self.config.limits.write,
+            let has_room = has_room(&self.connection) && self.machine.is_ready();
+            let due = match self.machine.is_settled() {
+                false => self.due,
+                true => self.moved + self.config.s2s.idle * 2,
             };
+            let may_read = self.flow.may_read(&self.connection);
+            let wakes_at = self.flow.wakes_at(&self.connection, due);
             tokio::select! {
                 biased;
-                () = stopping.cancelled() => {
+                () = ending.cancelled() => {
+                    self.finish().await;
                     return Ok(self.machine.fail(StreamCondition::SystemShutdown.into()));
                 }
-                () = entry.to_end() => return Ok(self.machine.ended()),
+                () = stopping.cancelled(), if !self.machine.is_proven() => {
+                    return Ok(self.machine.fail(StreamCondition::SystemShutdown.into()));
+                }
+                () = entry.to_end() => return Ok(self.machine.leave()),
                 Some((pair, verdict)) = verdicts.recv() => {
                     return Ok(self.machine.checked(pair, verdict));
                 }
-                done = self.connection.exchange() => match done {
-                    Exchanged::Lost => return Err(None),
-                    Exchanged::Written => {
-                        self.heard = Instant::now();
-                        self.note_written();
+                done = self.connection.exchange_if(may_read) => {
+                    match done {
+                        Exchanged::Lost => return Err(None),
+                        Exchanged::Written => {}
+                        Exchanged::Read(count) => self.has_read(count)?,
                     }
-                    Exchanged::Read(count) => {
-                        self.heard = Instant::now();
-                        self.note_written();
-                        if let Some(pause) = self.pause(count) {
-                            tokio::time::sleep(pause).await;
-                        }
-                    }
-                },
+                    self.moved = Instant::now();
+                    self.note_written();
+                }
                 () = Link::filled_if(link.as_deref()), if has_room && link.is_some() => {}
-                () = Link::to_end_if(link.as_deref()), if link.is_some() => return Ok(self.machine.ended()),
-                () = sleep_until(due) => return Ok(self.too_late()),
+                () = Link::to_end_if(link.as_deref()), if link.is_some() => return Ok(self.machine.leave()),
+                () = sleep_until(wakes_at) => {
+                    if let Some(actions) = self.too_late(due) {
+                        return Ok(actions);
+                    }
+                }
             }
+        }
+    }
+
+    /// Takes what waits for the peer, once our stream is open.
+    async fn take(&mut self) {
+        let Some((link, on_its_way)) = self.sending.as_mut().filter(|_| self.machine.is_ready()) else {
+            return;
+        };
+        let (server, takes) = (self.servers.server(), self.machine.takes());
+        let taken = on_its_way.take(server, link, &mut self.connection, takes);
+        if taken.any {
+            self.moved = Instant::now();
+        }
+        if !taken.too_large.is_empty() {
+            Box::pin(bounce(server, taken.too_large, TOO_LARGE)).await;
         }
     }
 
     /// Some of what we send on this stream may have been written.
     fn note_written(&mut self) {
+        self.flow.note(&self.connection);
         if let Some((_, on_its_way)) = &mut self.sending {
-            on_its_way.written(self.connection.unwritten());
+            on_its_way.written(&self.connection);
         }
     }
 
-    /// Nothing was proven in time, or nothing was heard for long.
-    fn too_late(&mut self) -> Actions {
-        if self.machine.is_proven() && self.connection.is_written() {
-            return self.machine.ended();
+    /// Something was to happen until now: the stream ends, if it has not.
+    fn too_late(&mut self, due: Instant) -> Option<Actions> {
+        let is_stuck =
+            self.flow.is_stalled(&self.connection) || self.flow.is_broken(&self.connection);
+        match due <= Instant::now() {
+            true if self.machine.is_settled() && !is_stuck => Some(self.machine.leave()),
+            is_late if is_late || is_stuck => {
+                Some(self.machine.fail(StreamCondition::ConnectionTimeout.into()))
+            }
+            _ => None,
         }
-        self.machine.fail(StreamCondition::ConnectionTimeout.into())
     }
 
-    /// A domain that sends too much is read from later: TCP makes it wait.
-    fn pause(&self, bytes: usize) -> Option<Duration> {
-        let metrics = &self.servers.server().metrics;
-        metrics.server_bytes_in.inc_by(bytes as u64);
-        let share = self.traffic.as_ref()?;
-        let wait = share.take(bytes as u64)?;
-        share.count(wait.scope, crate::limit::Action::Delay);
-        Some(wait.time.min(LONGEST_PAUSE))
+    /// So many bytes were read.
+    fn has_read(&mut self, bytes: usize) -> Result<(), Ended> {
+        self.servers.server().metrics.server_bytes_in.inc_by(bytes as u64);
+        self.flow.read(bytes);
+        if !self.machine.is_proven() {
+            self.early += bytes;
+            if self.early > MOST_EARLY {
+                let text = "prove your domain before you send so much";
+                return Err(Some(StreamCondition::PolicyViolation.text(text)));
+            }
+        }
+        Ok(())
     }
 
     async fn carry_out(&mut self, actions: Actions) -> Result<(), Ended> {
+        self.flow.note(&self.connection);
         let mut todo: std::collections::VecDeque<_> = actions.into_iter().collect();
         while let Some(action) = todo.pop_front() {
             match action {
                 Action::Open(header) => self.connection.open(&header),
-                Action::Send(node) => self.connection.send(&node),
+                Action::Send(node) => self.flow.answer(&mut self.connection, &node),
                 Action::Restart => self.restart(),
                 Action::Secure => todo.extend(self.secure().await?),
                 Action::Verify(pair, key) => self.verify(pair, key),
+                Action::Refused(pair, why) => {
+                    let pair = pair.as_ref().or(self.machine.claimed());
+                    let (from, to) = (pair.map(|pair| &*pair.remote), pair.map(|pair| &*pair.local));
+                    tracing::info!(from, to, peer = %self.connection.peer, why, "another server is not believed");
+                }
                 Action::Proven(pair, proof) => {
                     let metrics = &self.servers.server().metrics;
                     metrics.server_streams.inc(["in", proof.word()]);
@@ -203,10 +244,9 @@ impl Stream {
                         from = %pair.remote, to = %pair.local, proof = proof.word(),
                         peer = %self.connection.peer, "a stream of another server is open"
                     );
-                    self.servers.remotes.forget(&pair.remote);
+                    self.servers.remotes.forget(&pair);
                     let budgets = &self.servers.server().budgets;
-                    let share = || budgets.remote_traffic.share(Some(&pair.remote), None);
-                    self.traffic.get_or_insert_with(share);
+                    self.flow.set_share(|| budgets.remote_traffic.share(Some(&pair.remote), None));
                     self.connection.set_limits(limits::of_servers(&self.config));
                     if self.machine.is_bidirectional() && self.sending.is_none() {
                         let link = self.servers.adopt(&pair, self.connection.peer);
@@ -228,6 +268,9 @@ impl Stream {
             true => limits::of_servers(&self.config),
             false => limits::before_auth(&self.config),
         };
+        if self.machine.is_proven() {
+            self.due = Instant::now() + self.config.limits.negotiation;
+        }
         self.connection.restart(limits);
     }
 
@@ -246,7 +289,11 @@ impl Stream {
         let local = self.machine.claimed().map(|pair| pair.local.clone());
         let host = local.as_deref().map(|local| self.servers.host_of(local));
         let secured = handshaker.secure(wire, Purpose::ServerStartTls, host).await;
-        let (wire, tls) = secured.ok_or(None)?;
+        let Some((wire, tls)) = secured else {
+            let from = self.machine.claimed().map(|pair| &*pair.remote);
+            tracing::info!(from, peer = %self.connection.peer, "no TLS with another server");
+            return Err(None);
+        };
         self.connection.secured(wire);
         Ok(self.machine.secured(self.servers.certificates.judge(&tls.certificates)))
     }
@@ -254,9 +301,9 @@ impl Stream {
     /// Asks the other domain, in a task of its own.
     fn verify(&self, pair: Pair, key: String) {
         let (servers, verdict) = (Arc::clone(&self.servers), self.verdict.clone());
-        let stream = self.machine.id().to_owned();
+        let (stream, peer) = (self.machine.id().to_owned(), self.connection.peer.ip());
         let task = async move {
-            let said = verify(&servers, &pair, stream, key).await;
+            let said = verify(&servers, &pair, stream, key, peer).await;
             if said != Verdict::Valid {
                 tracing::info!(from = %pair.remote, to = %pair.local, ?said, "a key is not taken");
             }
@@ -265,30 +312,9 @@ impl Stream {
         };
         drop(self.servers.server().tasks.spawn("verification", task));
     }
-
-    async fn end(self, ended: Ended) {
-        let Self { servers, connection, machine, lanes, sending, .. } = self;
-        if let Some((link, on_its_way)) = sending {
-            link.put_back(on_its_way.rest());
-            servers.abandon(&link);
-        }
-        let metrics = &servers.server().metrics;
-        let claimed = machine.claimed();
-        let (from, to) = (claimed.map(|pair| &*pair.remote), claimed.map(|pair| &*pair.local));
-        if let Some(error) = &ended {
-            let condition = error.condition.as_str();
-            metrics.server_streams.inc(["in", condition]);
-            let text = error.text.as_deref();
-            tracing::info!(from, to, peer = %connection.peer, condition, text, "a stream of another server ends with an error");
-        } else {
-            tracing::debug!(from, to, peer = %connection.peer, "a stream of another server has ended");
-        }
-        lanes.finish().await;
-        let domain = machine.claimed().map_or_else(String::new, |pair| pair.local.to_string());
-        connection.close(ended, &domain).await;
-    }
 }
 
 /// Answers that wait.
 const VERDICTS: usize = 16;
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Bytes that a peer may send before it has proven anything.
+const MOST_EARLY: usize = 128 * 1024;

@@ -1,10 +1,11 @@
-use super::action::{Action, Actions, Told};
+use super::action::{Action, Actions};
 use super::machine::Incoming;
 use crate::ns;
 use crate::s2s::dialback::Verdict;
 use crate::s2s::key::DialbackKey;
 use crate::s2s::pair::Pair;
 use crate::s2s::rules::Rules;
+use crate::s2s::told::Told;
 use crate::stanza::Condition;
 use crate::tls::{CertificateFault, PeerCertificate};
 use crate::xml::{Frame, Limits, Scope, header};
@@ -50,19 +51,20 @@ impl Talk {
     }
 
     fn note(&mut self, actions: Actions) -> &mut Self {
-        self.said.extend(actions.into_iter().map(|action| match action {
+        self.said.extend(actions.into_iter().filter_map(|action| Some(match action {
             Action::Open(header) => format!("open {}", header.from),
             Action::Send(node) => node.to_xml(),
             Action::Secure => "secure".to_owned(),
             Action::Restart => "restart".to_owned(),
             Action::Verify(pair, key) => format!("verify {} {} {key}", pair.remote, pair.local),
+            Action::Refused(..) => return None,
             Action::Proven(pair, proof) => {
                 format!("proven {} {} {}", pair.remote, pair.local, proof.word())
             }
             Action::Stanza(domain, frame) => format!("{} of {domain}", frame.root().name()),
             Action::Close(None) => "close".to_owned(),
             Action::Close(Some(error)) => error.condition.as_str().to_owned(),
-        }));
+        })));
         self
     }
 
@@ -102,12 +104,22 @@ fn nothing_but_tls_is_taken_before_tls() {
     assert!(talk.said()[1].contains("<mechanism>EXTERNAL</mechanism>"));
     for early in [
         "<message from='x@c.example' to='y@a.example'/>",
-        "<db:result from='c.example' to='a.example'>key</db:result>",
-        "<db:verify from='c.example' to='a.example' id='1'>key</db:verify>",
     ] {
         let mut talk = Talk::new(None, DIALBACK);
         assert_eq!(talk.header(OPEN).element(early).last(), "policy-violation", "{early}");
     }
+    // XEP-0220 §2.4: the stream goes on.
+    let mut talk = Talk::new(None, DIALBACK);
+    talk.header(OPEN);
+    for early in [
+        "<db:result from='c.example' to='a.example'>key</db:result>",
+        "<db:verify from='c.example' to='a.example' id='1'>key</db:verify>",
+    ] {
+        let said = talk.element(early).last();
+        assert!(said.contains("type='error'") && said.contains("<policy-violation"), "{said}");
+    }
+    talk.element("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+    assert_eq!(talk.last(), "secure");
 }
 
 #[test]
@@ -276,4 +288,90 @@ fn we_answer_for_our_own_keys() {
     assert!(ask("d.example", "a.example", &key).contains("type='invalid'"));
     assert!(ask("e.example", "b.example", &key).contains("type='invalid'"));
     assert!(ask("d.example", "e.example", &key).contains("<item-not-found"));
+}
+
+#[test]
+fn nothing_is_told_between_the_login_and_the_new_header() {
+    let pair = Pair { local: "a.example".into(), remote: "c.example".into() };
+    let mut talk = Talk::secured(valid(), "");
+    talk.element("<db:result from='c.example' to='a.example'>key</db:result>");
+    talk.element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    assert_eq!(talk.said().pop().unwrap(), "restart");
+    assert!(talk.machine.is_proven() && !talk.machine.is_ready() && !talk.machine.is_settled());
+    let actions = talk.machine.checked(pair, Verdict::Valid);
+    assert!(talk.note(actions).said().is_empty());
+    let said = talk.header(OPEN).said();
+    assert_eq!(said[0], "open a.example");
+    assert_eq!(said[3], "<db:result from='a.example' to='c.example' type='valid'/>");
+    assert!(talk.machine.is_ready());
+}
+
+#[test]
+fn who_has_proven_nothing_may_not_ask_for_ever() {
+    let ask = "<db:result from='c.example' to='x.invalid'>key</db:result>";
+    let mut talk = Talk::secured(self_signed(), "");
+    for _ in 0..128 {
+        assert!(talk.element(ask).last().contains("<item-not-found"));
+    }
+    assert_eq!(talk.element(ask).last(), "policy-violation");
+    let mut talk = Talk::secured(valid(), "");
+    talk.element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    talk.header(OPEN);
+    for _ in 0..200 {
+        assert!(talk.element(ask).last().contains("<item-not-found"));
+    }
+}
+
+#[test]
+fn a_peer_says_how_much_it_takes_on_its_own_stream() {
+    let mut talk = Talk::secured(valid(), "");
+    talk.element(
+        "<bidi xmlns='urn:xmpp:bidi'><limits xmlns='urn:xmpp:stream-limits:0'>\
+         <max-bytes>20000</max-bytes></limits></bidi>",
+    );
+    assert!(talk.machine.is_bidirectional());
+    assert_eq!(talk.machine.takes().bytes, Some(20_000));
+}
+
+#[test]
+fn a_stream_has_few_keys_at_a_time_and_not_many_that_fail() {
+    let ask = |number: u32| {
+        format!("<db:result from='{number}.example' to='a.example'>key</db:result>")
+    };
+    let pair = |number: u32| Pair {
+        local: "a.example".into(),
+        remote: format!("{number}.example").into(),
+    };
+    let mut talk = Talk::secured(self_signed(), "policy = 'dialback'");
+    for number in 0..4 {
+        assert!(talk.element(&ask(number)).last().starts_with("verify "));
+    }
+    assert!(talk.element(&ask(4)).last().contains("<resource-constraint"));
+    let error = Verdict::Error(Condition::RemoteServerTimeout);
+    for number in 0..4 {
+        let actions = talk.machine.checked(pair(number), error);
+        talk.note(actions);
+    }
+    for number in 4..15 {
+        talk.element(&ask(number));
+        let actions = talk.machine.checked(pair(number), error);
+        assert!(talk.note(actions).last().contains("<remote-server-timeout"));
+    }
+    talk.element(&ask(15));
+    let actions = talk.machine.checked(pair(15), error);
+    assert_eq!(talk.note(actions).last(), "policy-violation");
+}
+
+#[test]
+fn what_a_peer_says_until_it_ends_its_stream_is_taken() {
+    let mut talk = Talk::secured(valid(), "");
+    talk.element("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>");
+    talk.header(OPEN);
+    let actions = talk.machine.leave();
+    assert_eq!(talk.note(actions).last(), "close");
+    talk.element("<message from='x@c.example' to='y@a.example'/>");
+    assert_eq!(talk.last(), "message of c.example");
+    assert!(talk.element("<other xmlns='urn:x'/>").said().is_empty());
+    talk.element("<message from='x@d.example' to='y@a.example'/>");
+    assert_eq!(talk.last(), "invalid-from");
 }

@@ -12,6 +12,7 @@ use crate::s2s::failure::Failure;
 use crate::s2s::key::DialbackKey;
 use crate::s2s::pair::Pair;
 use crate::s2s::rules::Rules;
+use crate::s2s::told::{Takes, Told};
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::header::{self, StreamHeader};
 use crate::tls::PeerCertificate;
@@ -32,6 +33,10 @@ pub(in crate::s2s) struct Outgoing {
     pub(super) has_dialback: bool,
     /// The other server sends its stanzas on this stream, too (XEP-0288).
     pub(super) is_bidi: bool,
+    /// What it is told of our limits then.
+    pub(super) told: Told,
+    /// What the other server has told of its limits.
+    pub(super) takes: Takes,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -52,6 +57,8 @@ pub(super) enum State {
     Verifying,
     /// Stanzas may be sent.
     Ready,
+    /// We have ended our stream, and hear what the other server says until it ends its own (RFC 6120 §4.4).
+    Leaving,
     /// Over.
     Over,
 }
@@ -70,6 +77,7 @@ impl Outgoing {
         purpose: Purpose,
         rules: Rules,
         key: DialbackKey,
+        told: Told,
         certificate: Option<PeerCertificate>,
     ) -> Self {
         let stage = if certificate.is_some() { Stage::Secured } else { Stage::Plain };
@@ -83,7 +91,14 @@ impl Outgoing {
             certificate,
             has_dialback: false,
             is_bidi: false,
+            told,
+            takes: Takes::default(),
         }
+    }
+
+    /// What the other server takes.
+    pub(in crate::s2s) fn takes(&self) -> Takes {
+        self.takes
     }
 
     /// Whether the other server sends its stanzas on this stream, too (XEP-0288).
@@ -94,6 +109,11 @@ impl Outgoing {
     /// The certificate of the other server.
     pub(in crate::s2s) fn certificate(&self) -> Option<&PeerCertificate> {
         self.certificate.as_ref()
+    }
+
+    /// The other server asks somebody else: it may take its time.
+    pub(in crate::s2s) fn awaits_verdict(&self) -> bool {
+        matches!(self.state, State::KeySent | State::Verifying)
     }
 
     /// Opens the stream.
@@ -145,6 +165,8 @@ impl Outgoing {
             State::KeySent if root.is(ns::DIALBACK, "result") => self.answer_to_key(&root),
             State::Verifying if root.is(ns::DIALBACK, "verify") => self.answer(&root),
             State::Over => Actions::new(),
+            State::Leaving if self.is_bidi && root.ns() == ns::CLIENT => self.stanza(frame),
+            State::Leaving => Actions::new(),
             State::Ready if self.is_bidi && root.is(ns::DIALBACK, "verify") => self.verify(&root),
             State::Ready if self.is_bidi && root.is(ns::DIALBACK, "result") => self.no_more(&root),
             // Answers that come twice, or to nobody.
@@ -169,6 +191,11 @@ impl Outgoing {
         }
     }
 
+    /// We end the stream. Stanzas are carried until the other server ends its own.
+    pub(in crate::s2s) fn leave(&mut self) {
+        self.state = State::Leaving;
+    }
+
     /// What came is no stream.
     pub(in crate::s2s) fn broken(&mut self, error: StreamError) -> Actions {
         match self.state {
@@ -187,6 +214,10 @@ impl Outgoing {
     }
 
     fn features(&mut self, stage: Stage, features: &ElementRef<'_>) -> Actions {
+        // Those of the last features hold (XEP-0478 §5). They may be silent after the login.
+        if stage != Stage::Plain && features.has_child(ns::STREAM_LIMITS, "limits") {
+            self.takes = Takes::of(features);
+        }
         match stage {
             Stage::Plain if features.has_child(ns::TLS, "starttls") => {
                 self.state = State::Asked;

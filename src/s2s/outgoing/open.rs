@@ -2,6 +2,7 @@
 //! sent or a key is verified.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::timeout;
 
@@ -9,11 +10,12 @@ use super::action::{Action, Actions, Purpose, Seen};
 use super::machine::Outgoing;
 use crate::s2s::dial::{Dialed, Dialer};
 use crate::s2s::dialback::Verdict;
-use crate::s2s::failure::Failure;
+use crate::s2s::failure::{Failure, log_error_of_peer};
 use crate::s2s::limits;
 use crate::s2s::pair::Pair;
 use crate::s2s::resolve::targets;
 use crate::s2s::servers::Servers;
+use crate::s2s::told::Told;
 use crate::stream::channel::Channel;
 use crate::stream::connection::Connection;
 use crate::stream::input::StreamEvent;
@@ -63,7 +65,8 @@ pub(in crate::s2s) async fn open(
     let before = limits::before_auth(&config);
     let mut connection = Connection::new(channel, peer, before, config.limits.write).with_server();
     let key = servers.key.clone();
-    let mut machine = Outgoing::new(pair.clone(), purpose, servers.rules(), key, certificate);
+    let (rules, told) = (servers.rules(), Told::new(&config));
+    let mut machine = Outgoing::new(pair.clone(), purpose, rules, key, told, certificate);
     match negotiate(servers, host, pair, &mut connection, &mut machine).await {
         Ok((verdict, seen)) => {
             connection.set_limits(limits::of_servers(&config));
@@ -94,10 +97,21 @@ async fn negotiate(
         actions = loop {
             match connection.input.next_event() {
                 Ok(Some(StreamEvent::Header(header))) => break machine.header(&header),
-                Ok(Some(StreamEvent::Element(frame))) => break machine.element(frame),
+                Ok(Some(StreamEvent::Element(frame))) => {
+                    log_error_of_peer(&frame, Some(&pair.remote), connection.peer);
+                    break machine.element(frame);
+                }
                 Ok(Some(StreamEvent::End)) => break machine.ended(),
                 Err(error) => break machine.broken(error.into()),
-                Ok(None) if connection.read().await => {}
+                // One that says nothing does not hold a turn for long.
+                Ok(None) if machine.awaits_verdict() && connection.read().await => {}
+                Ok(None) if !machine.awaits_verdict() => {
+                    match timeout(WORD, connection.read()).await {
+                        Ok(true) => {}
+                        Ok(false) => return Err(Failure::protocol("the other server has hung up")),
+                        Err(_) => return Err(Failure::timeout("the other server does not answer")),
+                    }
+                }
                 Ok(None) => return Err(Failure::protocol("the other server has hung up")),
             }
         };
@@ -159,9 +173,12 @@ async fn starttls(
             Ok(connected.certificates)
         }
         Ok(Err(error)) => {
-            tracing::debug!(%error, "TLS with another server has failed");
+            tracing::info!(domain = %pair.remote, %error, "TLS with another server has failed");
             Err(failed())
         }
         Err(_) => Err(Failure::timeout("the other server does not answer")),
     }
 }
+
+/// For the next word of another server, while it has nobody to ask.
+const WORD: Duration = Duration::from_secs(15);

@@ -43,7 +43,8 @@ impl Outgoing {
         if features.has_child(ns::BIDI_FEATURE, "bidi") {
             // Before authentication (XEP-0288 §2).
             self.is_bidi = true;
-            actions.push(Action::Send(element("bidi").ns(ns::BIDI)));
+            let bidi = element("bidi").ns(ns::BIDI).child(self.told.to_node());
+            actions.push(Action::Send(bidi));
         }
         if !has_external {
             actions.extend(self.by_dialback());
@@ -101,7 +102,11 @@ impl Outgoing {
     pub(super) fn by_dialback(&mut self) -> Actions {
         if !self.has_dialback {
             let why = "the other server does not take the certificate of this one";
-            return self.fail(Failure::authentication(why));
+            return self.fail(Failure::of_pair(why));
+        }
+        if self.id.is_empty() {
+            // RFC 6120 §4.7.3: a key is made for the id.
+            return self.fail(Failure::protocol("the other server gives its stream no id"));
         }
         self.state = State::KeySent;
         let key = self.key.make(&self.pair, &self.id);
@@ -117,10 +122,11 @@ impl Outgoing {
             Some(Verdict::Valid) => self.ready(),
             Some(Verdict::Invalid) => self.fail(Failure {
                 condition: Condition::InternalServerError,
-                ..Failure::authentication("the other server takes our key for a wrong one")
+                ..Failure::of_pair("the other server takes our key for a wrong one")
             }),
             Some(Verdict::Error(_)) => {
-                self.fail(Failure::authentication("the other server could not check who we are"))
+                let why = "the other server could not check who we are";
+                self.fail(Failure { is_permanent: false, ..Failure::of_pair(why) })
             }
             None => Actions::new(),
         }

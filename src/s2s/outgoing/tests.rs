@@ -3,6 +3,7 @@ use super::machine::Outgoing;
 use crate::s2s::key::DialbackKey;
 use crate::s2s::pair::Pair;
 use crate::s2s::rules::Rules;
+use crate::s2s::told::Told;
 use crate::tls::{CertificateFault, PeerCertificate};
 use crate::xml::{Frame, Limits, Scope, header};
 
@@ -26,7 +27,8 @@ fn pair() -> Pair {
 impl Talk {
     fn new(purpose: Purpose, certificate: Option<PeerCertificate>, config: &str) -> Self {
         let (rules, key) = (Rules::for_tests(config), DialbackKey::new(&[7; 32]));
-        let machine = Outgoing::new(pair(), purpose, rules, key, certificate);
+        let told = Told { bytes: 20_000, idle: std::time::Duration::from_secs(60) };
+        let machine = Outgoing::new(pair(), purpose, rules, key, told, certificate);
         let mut talk = Self { machine, said: Vec::new() };
         let actions = talk.machine.begin();
         talk.note(actions);
@@ -225,4 +227,25 @@ fn on_a_bidirectional_stream_stanzas_of_its_pair_come_back() {
     assert!(talk.last().contains("type='invalid'"));
     talk.element("<db:verify from='c.example' to='a.example' id='1' type='valid'/>");
     assert!(talk.said().is_empty());
+}
+
+#[test]
+fn the_last_features_say_how_much_is_taken() {
+    let limits = |bytes: u32| {
+        format!("<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>{bytes}</max-bytes></limits>")
+    };
+    let features = EXTERNAL.replace("<s:features>", &format!("<s:features>{}", limits(10_000)));
+    let mut talk = Talk::secured(Purpose::Stanzas, None, "", &features);
+    assert_eq!(talk.machine.takes().bytes, Some(10_000));
+    talk.element("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").header();
+    talk.element(&format!("<s:features>{}</s:features>", limits(131_072)));
+    assert_eq!(talk.machine.takes().bytes, Some(131_072));
+}
+
+#[test]
+fn a_key_needs_an_id() {
+    let mut talk = Talk::secured(Purpose::Stanzas, None, "", EXTERNAL);
+    talk.machine.id = Default::default();
+    talk.element("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>");
+    assert!(talk.last().ends_with("gives its stream no id"));
 }

@@ -50,6 +50,8 @@ pub(super) struct Target {
     pub(super) place: Place,
     /// TLS begins with the first byte (XEP-0368).
     pub(super) is_direct: bool,
+    /// DNS says nothing of a server: it may be at the domain itself (RFC 6120 §3.2.2).
+    pub(super) is_guess: bool,
 }
 
 /// A machine and a port.

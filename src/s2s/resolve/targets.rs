@@ -18,11 +18,11 @@ pub(in crate::s2s) async fn targets(
 ) -> Result<Vec<Target>, Failure> {
     if let Some(host) = config.hosts.iter().find(|host| host.domain == domain) {
         let (place, is_direct) = (Place::Address(host.address), host.is_direct);
-        return Ok(vec![Target { place, is_direct }]);
+        return Ok(vec![Target { place, is_direct, is_guess: false }]);
     }
     if let Some(ip) = ip_of(domain) {
         let place = Place::Address(SocketAddr::new(ip, PORT));
-        return Ok(vec![Target { place, is_direct: false }]);
+        return Ok(vec![Target { place, is_direct: false, is_guess: false }]);
     }
     let ascii = idna::domain_to_ascii(domain).map_err(|_| Failure::not_found(NO_DOMAIN))?;
     if !ascii.contains('.') {
@@ -41,7 +41,8 @@ pub(in crate::s2s) async fn targets(
         direct.chain(starttls.unwrap_or_default().into_iter().map(with(false))).collect();
     if all.is_empty() {
         // RFC 6120 §3.2.2.
-        return Ok(vec![Target { place: Place::Name(ascii, PORT), is_direct: false }]);
+        let place = Place::Name(ascii, PORT);
+        return Ok(vec![Target { place, is_direct: false, is_guess: true }]);
     }
     let offered: Vec<_> = all.into_iter().filter(|(srv, _)| !srv.target.is_empty()).collect();
     if offered.is_empty() {
@@ -52,6 +53,7 @@ pub(in crate::s2s) async fn targets(
     let target = |(srv, is_direct): (super::Srv, bool)| Target {
         place: Place::Name(srv.target, srv.port),
         is_direct,
+        is_guess: false,
     };
     Ok(sorted.into_iter().take(MOST).map(target).collect())
 }
