@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt as _, StreamExt as _};
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
@@ -210,8 +210,7 @@ mod tests {
     fn both_kinds_of_addresses_come_in_turn() {
         let ips = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
         let sorted = in_turn(ips(&["192.0.2.1", "192.0.2.2", "2001:db8::1", "192.0.2.3"]));
-        let expected: Vec<IpAddr> =
-            ips(&["2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+        let expected: Vec<IpAddr> = ips(&["2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.3"]);
         assert_eq!(sorted, expected);
     }
 

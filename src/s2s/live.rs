@@ -41,7 +41,8 @@ pub(super) async fn live(servers: Arc<Servers>, link: Arc<Link>) {
                         why
                     }
                     Ended::Asked | Ended::Closed | Ended::Idle | Ended::Lost
-                        if link.close_if_empty() => {
+                        if link.close_if_empty() =>
+                    {
                         servers.remove(&link);
                         return;
                     }

@@ -41,7 +41,9 @@ pub(super) struct Takes {
 impl Takes {
     /// What these features, or this `<bidi/>`, say (XEP-0478 §3, §4). Nonsense counts as nothing.
     pub(super) fn of(parent: &ElementRef<'_>) -> Self {
-        let Some(limits) = parent.child(ns::STREAM_LIMITS, "limits") else { return Self::default() };
+        let Some(limits) = parent.child(ns::STREAM_LIMITS, "limits") else {
+            return Self::default();
+        };
         let number = |name: &str| {
             let child = limits.child(ns::STREAM_LIMITS, name)?;
             child.text().trim().parse::<u64>().ok().filter(|number| *number > 0)
@@ -70,7 +72,9 @@ mod tests {
     use crate::xml::{Frame, Limits, Scope};
 
     fn takes(text: &str) -> Takes {
-        let text = format!("<x xmlns='urn:x'><limits xmlns='urn:xmpp:stream-limits:0'>{text}</limits></x>");
+        let text = format!(
+            "<x xmlns='urn:x'><limits xmlns='urn:xmpp:stream-limits:0'>{text}</limits></x>"
+        );
         let limits = Limits { bytes: 10_000, depth: 9, attributes: 20, nodes: 99 };
         Takes::of(&Frame::parse(text.into(), &Scope::none(), &limits).unwrap().root())
     }
@@ -81,12 +85,16 @@ mod tests {
         assert_eq!(both, Takes { bytes: Some(131_072), idle: Some(Duration::from_secs(360)) });
         assert!(both.takes(131_072) && !both.takes(131_073));
         assert_eq!(takes("<max-bytes>1</max-bytes>").bytes, Some(LEAST));
-        for nothing in ["", "<max-bytes/>", "<max-bytes>0</max-bytes>", "<max-bytes>-1</max-bytes>"] {
+        for nothing in ["", "<max-bytes/>", "<max-bytes>0</max-bytes>", "<max-bytes>-1</max-bytes>"]
+        {
             assert_eq!(takes(nothing), Takes::default(), "{nothing}");
         }
         assert!(Takes::default().takes(usize::MAX));
         let told = Told { bytes: 20_000, idle: Duration::from_secs(9) };
         let said = told.to_node().to_xml();
-        assert!(said.contains("<max-bytes>20000</max-bytes><idle-seconds>9</idle-seconds>"), "{said}");
+        assert!(
+            said.contains("<max-bytes>20000</max-bytes><idle-seconds>9</idle-seconds>"),
+            "{said}"
+        );
     }
 }

@@ -148,7 +148,8 @@ async fn what_a_peer_says_after_we_have_ended_the_stream_is_carried() {
     let there = Listening::new(&own).await;
     let (house, at) = house(&authority, there.address, "").await;
     let mut romeo = house.online("romeo").await;
-    let late = "<message from='x@c.example' to='romeo@a.example' type='chat'><body>late</body></message>";
+    let late =
+        "<message from='x@c.example' to='romeo@a.example' type='chat'><body>late</body></message>";
     let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
     login(&mut peer, "c.example", "a.example").await;
     let servers = house.server.state().remote_servers().unwrap();

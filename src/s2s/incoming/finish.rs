@@ -12,7 +12,8 @@ use crate::stream::input::StreamEvent;
 impl Stream {
     /// The server ends: the peer gets what waits.
     pub(super) async fn finish(&mut self) {
-        if let Some((link, on_its_way)) = self.sending.as_mut().filter(|_| self.machine.is_ready()) {
+        if let Some((link, on_its_way)) = self.sending.as_mut().filter(|_| self.machine.is_ready())
+        {
             let (server, takes) = (self.servers.server(), self.machine.takes());
             on_its_way.finish(server, link, &mut self.connection, takes).await;
         }

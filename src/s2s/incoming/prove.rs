@@ -9,8 +9,8 @@ use crate::auth::{self, SaslError};
 use crate::ns;
 use crate::s2s::dialback::{self, Verdict, pair_of};
 use crate::s2s::pair::{Pair, domain};
-use crate::tls::CertificateFault;
 use crate::stanza::{Condition, StreamCondition};
+use crate::tls::CertificateFault;
 use crate::xml::{ElementRef, element};
 
 impl Incoming {

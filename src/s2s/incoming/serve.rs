@@ -174,7 +174,8 @@ impl Stream {
 
     /// Takes what waits for the peer, once our stream is open.
     async fn take(&mut self) {
-        let Some((link, on_its_way)) = self.sending.as_mut().filter(|_| self.machine.is_ready()) else {
+        let Some((link, on_its_way)) = self.sending.as_mut().filter(|_| self.machine.is_ready())
+        else {
             return;
         };
         let (server, takes) = (self.servers.server(), self.machine.takes());
@@ -234,7 +235,8 @@ impl Stream {
                 Action::Verify(pair, key) => self.verify(pair, key),
                 Action::Refused(pair, why) => {
                     let pair = pair.as_ref().or(self.machine.claimed());
-                    let (from, to) = (pair.map(|pair| &*pair.remote), pair.map(|pair| &*pair.local));
+                    let (from, to) =
+                        (pair.map(|pair| &*pair.remote), pair.map(|pair| &*pair.local));
                     tracing::info!(from, to, peer = %self.connection.peer, why, "another server is not believed");
                 }
                 Action::Proven(pair, proof) => {

@@ -51,20 +51,22 @@ impl Talk {
     }
 
     fn note(&mut self, actions: Actions) -> &mut Self {
-        self.said.extend(actions.into_iter().filter_map(|action| Some(match action {
-            Action::Open(header) => format!("open {}", header.from),
-            Action::Send(node) => node.to_xml(),
-            Action::Secure => "secure".to_owned(),
-            Action::Restart => "restart".to_owned(),
-            Action::Verify(pair, key) => format!("verify {} {} {key}", pair.remote, pair.local),
-            Action::Refused(..) => return None,
-            Action::Proven(pair, proof) => {
-                format!("proven {} {} {}", pair.remote, pair.local, proof.word())
-            }
-            Action::Stanza(domain, frame) => format!("{} of {domain}", frame.root().name()),
-            Action::Close(None) => "close".to_owned(),
-            Action::Close(Some(error)) => error.condition.as_str().to_owned(),
-        })));
+        self.said.extend(actions.into_iter().filter_map(|action| {
+            Some(match action {
+                Action::Open(header) => format!("open {}", header.from),
+                Action::Send(node) => node.to_xml(),
+                Action::Secure => "secure".to_owned(),
+                Action::Restart => "restart".to_owned(),
+                Action::Verify(pair, key) => format!("verify {} {} {key}", pair.remote, pair.local),
+                Action::Refused(..) => return None,
+                Action::Proven(pair, proof) => {
+                    format!("proven {} {} {}", pair.remote, pair.local, proof.word())
+                }
+                Action::Stanza(domain, frame) => format!("{} of {domain}", frame.root().name()),
+                Action::Close(None) => "close".to_owned(),
+                Action::Close(Some(error)) => error.condition.as_str().to_owned(),
+            })
+        }));
         self
     }
 
@@ -102,9 +104,7 @@ fn nothing_but_tls_is_taken_before_tls() {
     assert_eq!(talk.note(actions).said(), ["restart"]);
     talk.header(OPEN);
     assert!(talk.said()[1].contains("<mechanism>EXTERNAL</mechanism>"));
-    for early in [
-        "<message from='x@c.example' to='y@a.example'/>",
-    ] {
+    for early in ["<message from='x@c.example' to='y@a.example'/>"] {
         let mut talk = Talk::new(None, DIALBACK);
         assert_eq!(talk.header(OPEN).element(early).last(), "policy-violation", "{early}");
     }
@@ -335,9 +335,8 @@ fn a_peer_says_how_much_it_takes_on_its_own_stream() {
 
 #[test]
 fn a_stream_has_few_keys_at_a_time_and_not_many_that_fail() {
-    let ask = |number: u32| {
-        format!("<db:result from='{number}.example' to='a.example'>key</db:result>")
-    };
+    let ask =
+        |number: u32| format!("<db:result from='{number}.example' to='a.example'>key</db:result>");
     let pair = |number: u32| Pair {
         local: "a.example".into(),
         remote: format!("{number}.example").into(),
