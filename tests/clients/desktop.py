@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ElementTree
 
 import desktop_clients
 import rooms
+import uploads
 from client import within
 from devices import BOOKMARKS, Device
 from run import attempt
@@ -20,10 +21,10 @@ from server import Waxwing
 SECONDS = 120
 
 
-class Speaker(rooms.Guest, Device):
+class Speaker(rooms.Guest, Device, uploads.Sender):
     """Who is in the room with the client, and reads what it says of itself."""
 
-    more = tuple({*rooms.Guest.more, *Device.more})
+    more = tuple({*rooms.Guest.more, *Device.more, *uploads.Sender.more})
 
     async def bookmarks(self, room, nick):
         """The room is to be entered by all clients of the account (XEP-0402)."""
@@ -142,6 +143,13 @@ async def talk(client, romeo, juliet, room):
         message = await romeo.message()
         assert message.body == "from desk to chat", message
         seen.append("chats")
+    if client.uploads:
+        picture = client.home / "balcony.png"
+        picture.write_bytes(uploads.PICTURE)
+        await client.sends_file(romeo.bare, picture)
+        content, headers = await romeo.download((await romeo.message()).body)
+        assert content == uploads.PICTURE and headers["content-type"] == "image/png", headers
+        seen.append("uploads a file")
     if client.tells_its_name:
         (name,) = await romeo.name_of_client(f"{room}/Desk")
         assert client.program.split("-")[0] in name.lower(), name

@@ -34,6 +34,8 @@ class Desktop:
     keeps_rooms = True
     # Its user is made to speak in a room, and in a chat; else it only listens.
     speaks = chats = True
+    # Its user is made to upload a file, and to send its address (`sends_file`).
+    uploads = False
 
     def __init__(self, account, home, room=None, nick="Desk"):
         """`account`: the client object of the account; it does not log in."""

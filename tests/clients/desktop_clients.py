@@ -66,6 +66,7 @@ class Pidgin(Desktop):
 
 class Gajim(Desktop):
     program = "gajim"
+    uploads = True
 
     def prepare(self):
         store = self.home / ".local/share/gajim/cert_store"
@@ -106,6 +107,26 @@ PRAGMA user_version=5;""")
             to, body, "Main",
         )
         assert "true" in answer, answer
+
+    async def sends_file(self, to, path):
+        """Opens the chat, then the page that sends files there with this one, and confirms it."""
+        chat = f"{{'account': <'Main'>, 'jid': <'{to}'>, 'type': <'contact'>, 'select': <true>}}"
+        await self._activate("add-chat", chat)
+        await self.until("a chat that can send files", self._can_send_files)
+        await self._activate("send-file-httpupload", f"['{path.as_uri()}']")
+        window = await self._window("Gajim")
+        # Nothing tells when the page is there.
+        await self.run("xdotool", "windowfocus", "--sync", window, "sleep", "2", "key", "Return")
+
+    async def _activate(self, action, value):
+        await self.call(*self._actions("Activate"), action, f"[<{value}>]", "{}")
+
+    async def _can_send_files(self):
+        answer = await self.call(*self._actions("Describe"), "send-file-httpupload")
+        return answer.startswith("((true,")
+
+    def _actions(self, method):
+        return "org.gajim.Gajim", "/org/gajim/Gajim/window/1", f"org.gtk.Actions.{method}"
 
     async def _is_controlled(self):
         return "send_chat_message" in await self.run(
