@@ -18,6 +18,8 @@ pub(super) fn page(status: StatusCode, title: &str, body: &Markup) -> Response {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
                 title { (title) }
+                // Browsers ask for /favicon.ico otherwise.
+                link rel="icon" href="data:,";
                 link rel="stylesheet" href="/pages.css";
             }
             body { main { h1 { (title) } (body) } }

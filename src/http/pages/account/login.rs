@@ -67,6 +67,10 @@ pub(super) async fn log_in(pages: &Pages, visitor: &Visitor, fields: &Fields) ->
             let cookie = pages.sessions.begin(user, proven);
             visitor.set_cookie(see_other(HOME), SESSION, &cookie)
         }
+        Err(WRONG) => {
+            let wrong = "The address or the password is wrong.";
+            form(pages, visitor, typed, Some(wrong)).await
+        }
         Err(wrong) => form(pages, visitor, typed, Some(wrong)).await,
     }
 }
@@ -108,11 +112,12 @@ pub(super) async fn check(
     if is_right {
         guesses.note_success(peer, user.as_str());
     }
-    proven.ok_or("The address or the password is wrong.")
+    proven.ok_or(WRONG)
 }
 
 /// The name of the form, to which its token is bound.
 pub(super) const FORM: &str = "account/login";
 /// No answer waits longer. A request has a minute.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const WRONG: &str = "The password is wrong.";
 const TOO_MANY: &str = "There were too many wrong passwords lately. Please try again later.";

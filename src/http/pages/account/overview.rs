@@ -116,20 +116,22 @@ fn devices(clients: &[Client], tokens: &Tokens<'_>) -> Markup {
             h2 { "Devices" }
             p class="soft" { "These apps have access to your account. If you have lost a device, log it out and change your password: whoever knows the password can log in again." }
             @if clients.is_empty() { p { "No app has logged in yet." } }
-            ul class="rows" {
-                @for client in clients {
-                    li {
-                        div {
-                            strong { (client.software.as_deref().unwrap_or("An app")) }
-                            @if let Some(device) = &client.device { " on " (device) }
-                            br;
-                            small {
-                                @if client.sessions.is_empty() { "last seen " (minute(client.last_seen)) } @else { "connected now" }
-                                ", known since " (minute(client.first_seen))
-                                @if client.knows_password { ", knows the password" }
+            @if !clients.is_empty() {
+                ul class="rows" {
+                    @for client in clients {
+                        li {
+                            div {
+                                strong { (client.software.as_deref().unwrap_or("An app")) }
+                                @if let Some(device) = &client.device { " on " (device) }
+                                br;
+                                small {
+                                    @if client.sessions.is_empty() { "last seen " (minute(client.last_seen)) } @else { "connected now" }
+                                    ", known since " (minute(client.first_seen))
+                                    @if client.knows_password { ", knows the password" }
+                                }
                             }
+                            (row_form("device", &client.id, ("Log out", client.software.as_deref().unwrap_or("an app")), tokens))
                         }
-                        (row_form("device", &client.id, ("Log out", client.software.as_deref().unwrap_or("an app")), tokens))
                     }
                 }
             }
@@ -145,21 +147,23 @@ fn files(files: &[(StoredFile, Option<String>)], all: u64, tokens: &Tokens<'_>) 
             @if all > files.len() as u64 {
                 p class="soft" { "These are the newest " (files.len()) " of " (all) "." }
             }
-            ul class="rows" {
-                @for (file, url) in files {
-                    li {
-                        div {
-                            @match url {
-                                Some(url) => a href=(url) rel="noreferrer" { (file.name) },
-                                None => (file.name),
+            @if !files.is_empty() {
+                ul class="rows" {
+                    @for (file, url) in files {
+                        li {
+                            div {
+                                @match url {
+                                    Some(url) => a href=(url) rel="noreferrer" { (file.name) },
+                                    None => (file.name),
+                                }
+                                br;
+                                small {
+                                    (size(file.size)) ", " (minute(file.created))
+                                    @if let Some(end) = file.expires { ", expires " (minute(end)) }
+                                }
                             }
-                            br;
-                            small {
-                                (size(file.size)) ", " (minute(file.created))
-                                @if let Some(end) = file.expires { ", deleted " (minute(end)) }
-                            }
+                            (row_form("file", &file.id.to_string(), ("Delete", &file.name), tokens))
                         }
-                        (row_form("file", &file.id.to_string(), ("Delete", &file.name), tokens))
                     }
                 }
             }
@@ -172,18 +176,21 @@ fn invited(open: &[Invitation], tokens: &Tokens<'_>) -> Markup {
         section {
             h2 { "Invitations" }
             p class="soft" { "People who open the link of an invitation become your contacts." }
-            ul class="rows" {
-                @for known in open {
-                    li {
-                        div {
-                            @match &known.name {
-                                Some(name) => { "For " (name.as_str()) },
-                                None => "For one person",
+            @if !open.is_empty() {
+                ul class="rows" {
+                    @for known in open {
+                        li {
+                            div {
+                                @match &known.name {
+                                    Some(name) => { "For " (name.as_str()) },
+                                    None if known.uses > 1 => { "For " (known.uses) " more people" },
+                                    None => "For one person",
+                                }
+                                br;
+                                small { "made " (minute(known.created)) ", works until " (minute(known.expires)) }
                             }
-                            br;
-                            small { "made " (minute(known.created)) ", works until " (minute(known.expires)) }
+                            (row_form("revoke", &known.id.to_string(), ("Take back", &minute(known.created)), tokens))
                         }
-                        (row_form("revoke", &known.id.to_string(), ("Take back", &minute(known.created)), tokens))
                     }
                 }
             }
