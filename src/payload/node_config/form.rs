@@ -202,7 +202,8 @@ const FIELDS: &[(&str, FieldKind, &str)] = &[
     ("pubsub#description", TextSingle, "A description of the node"),
     ("pubsub#node_type", ListSingle, "The kind of node"),
     ("pubsub#type", TextSingle, "The namespace of the payloads"),
-    ("pubsub#language", TextSingle, "The language of the node"),
+    // XEP-0060 §16.4.4. There are no options: any language tag will do.
+    ("pubsub#language", ListSingle, "The language of the node"),
     ("pubsub#contact", JidMulti, "Whom to ask about the node"),
     ("pubsub#access_model", ListSingle, "Who may subscribe and read items"),
     ("pubsub#roster_groups_allowed", ListMulti, "The roster groups that may do so"),
