@@ -13,6 +13,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::open::{Opened, Refused};
+use smol_str::SmolStr;
+
 use crate::config::LimitsConfig;
 use crate::host::components::{ComponentQueue, Components, gone};
 use crate::host::{Route as _, ServerState, delegations, privileged_presence, privileges};
@@ -63,21 +65,7 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
     let mut error = None;
     if acknowledged.is_ok() {
         if entered.is_first {
-            let tasks = &server.tasks;
-            let who = || (Arc::clone(&server), domain.clone());
-            let (state, name) = who();
-            let work = privileged_presence::tell_all(state, name);
-            let work = stopping.clone().run_until_cancelled_owned(work);
-            drop(tasks.spawn("component-presence", work));
-            let (state, name) = who();
-            let work = stopping.clone().run_until_cancelled_owned(delegations::ask(state, name));
-            drop(tasks.spawn("component-features", work));
-            drop(
-                server.tasks.spawn(
-                    "component-probes",
-                    probe::contacts(Arc::clone(&router), domain.clone()),
-                ),
-            );
+            begin(&router, &domain);
         }
         let link =
             stream::Link { router: &router, domain: &domain, channel: &channel, ended: &ended };
@@ -92,6 +80,21 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
     refuse_what_waits(&router, &mut queue).await;
     drop(farewell(channel.into_inner(), Vec::new(), error.as_ref()).await);
     drop(counted);
+}
+
+/// What begins with the first connection of a component: it is told presence, it is asked for its features, and the
+/// contacts of its users are probed.
+fn begin(router: &Arc<Router>, domain: &SmolStr) {
+    let server = &router.server;
+    let (tasks, stopping) = (&server.tasks, server.tasks.stopping());
+    let who = || (Arc::clone(server), domain.clone());
+    let (state, name) = who();
+    let work = privileged_presence::tell_all(state, name);
+    drop(tasks.spawn("component-presence", stopping.clone().run_until_cancelled_owned(work)));
+    let (state, name) = who();
+    let work = delegations::ask(state, name);
+    drop(tasks.spawn("component-features", stopping.run_until_cancelled_owned(work)));
+    drop(tasks.spawn("component-probes", probe::contacts(Arc::clone(router), domain.clone())));
 }
 
 /// What a component is told first: that it is accepted, its privileges (XEP-0356 §4.2), and what is delegated

@@ -175,16 +175,18 @@ mod tests {
             flow.answer(&mut connection, &answer);
         }
         assert!(!flow.may_read(&connection));
-        let reader = tokio::spawn(async move {
+        let read = async {
             let mut all = Vec::new();
             theirs.read_to_end(&mut all).await.unwrap();
-        });
-        while !flow.may_read(&connection) {
-            assert_eq!(connection.exchange_if(false).await, Exchanged::Written);
-        }
-        assert!(connection.is_written());
-        drop(connection);
-        reader.await.unwrap();
+        };
+        let write = async {
+            while !flow.may_read(&connection) {
+                assert_eq!(connection.exchange_if(false).await, Exchanged::Written);
+            }
+            assert!(connection.is_written());
+            drop(connection);
+        };
+        tokio::join!(read, write);
     }
 
     #[tokio::test(start_paused = true)]

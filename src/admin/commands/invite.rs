@@ -54,17 +54,11 @@ async fn create(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, Comman
             return Err(no_such(cx, inviter));
         }
     }
-    let number = |name, most: u64| match arguments.number(name) {
-        Some(n) if n == 0 || n > most => {
-            Err(CommandError::Invalid(format!("`{name}` is between 1 and {most}")))
-        }
-        other => Ok(other),
-    };
-    let uses = number("uses", 10_000)?.unwrap_or(1);
+    let uses = number(arguments, "uses", 10_000)?.unwrap_or(1);
     if uses > 1 && name.is_some() {
         return Err(CommandError::Invalid("one name can be given to one account only".into()));
     }
-    let lifetime = number("days", 3650)?.map(|days| Duration::from_secs(days * 86_400));
+    let lifetime = number(arguments, "days", 3650)?.map(|days| Duration::from_secs(days * 86_400));
     let wish = Wish {
         kind: InvitationKind::Account,
         also: inviter.is_some(),
@@ -101,6 +95,16 @@ async fn create(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, Comman
     let id = issued.invitation.id.to_string();
     let json = json!({ "id": id, "uri": link, "landing_url": page, "expires": expires });
     Ok(Outcome::Done { text, json })
+}
+
+/// A number between 1 and `most`, if it was given.
+fn number(arguments: &Arguments, name: &str, most: u64) -> Result<Option<u64>, CommandError> {
+    match arguments.number(name) {
+        Some(n) if n == 0 || n > most => {
+            Err(CommandError::Invalid(format!("`{name}` is between 1 and {most}")))
+        }
+        other => Ok(other),
+    }
 }
 
 pub(super) static LIST: Command = Command {

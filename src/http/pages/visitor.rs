@@ -53,7 +53,7 @@ impl FromRequestParts<Arc<Pages>> for Visitor {
             return Err(layout::sorry(StatusCode::FORBIDDEN, "Not from here", text));
         }
         let headers = parts.headers.clone();
-        let known = cookie(&headers, name(FORM, is_secure)).filter(|value| value.len() == 22);
+        let known = cookie(&headers, &name(FORM, is_secure)).filter(|value| value.len() == 22);
         let is_new = known.is_none();
         let cookie = known.map_or_else(|| random_id().to_string(), str::to_owned);
         let address = peer.client(&config, &headers);
@@ -78,7 +78,7 @@ impl Visitor {
 
     /// The cookie of the session in which the user has logged in.
     pub(super) fn session(&self) -> Option<&str> {
-        cookie(&self.headers, name(SESSION, self.is_secure))
+        cookie(&self.headers, &name(SESSION, self.is_secure))
     }
 
     /// The answer, with the cookie for forms if the browser has none yet.
@@ -110,7 +110,7 @@ fn name(which: &str, is_secure: bool) -> String {
     }
 }
 
-fn cookie(headers: &HeaderMap, name: String) -> Option<&str> {
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs =
         lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));

@@ -104,10 +104,9 @@ fn nothing_but_tls_is_taken_before_tls() {
     assert_eq!(talk.note(actions).said(), ["restart"]);
     talk.header(OPEN);
     assert!(talk.said()[1].contains("<mechanism>EXTERNAL</mechanism>"));
-    for early in ["<message from='x@c.example' to='y@a.example'/>"] {
-        let mut talk = Talk::new(None, DIALBACK);
-        assert_eq!(talk.header(OPEN).element(early).last(), "policy-violation", "{early}");
-    }
+    let mut talk = Talk::new(None, DIALBACK);
+    let early = "<message from='x@c.example' to='y@a.example'/>";
+    assert_eq!(talk.header(OPEN).element(early).last(), "policy-violation");
     // XEP-0220 §2.4: the stream goes on.
     let mut talk = Talk::new(None, DIALBACK);
     talk.header(OPEN);

@@ -81,114 +81,127 @@ pub(super) async fn download(State(pages): State<Arc<Pages>>, visitor: Visitor) 
 impl Export {
     /// The next piece of the text.
     async fn piece(&mut self) -> Result<String> {
-        let (storage, user) = (Arc::clone(&self.server.storage), self.user.clone());
         let mut out = String::new();
         match std::mem::replace(&mut self.next, Next::End) {
-            Next::Account => {
-                let account = storage.accounts().find(&user).await?;
-                let created = account.map(|account| account.created.to_string());
-                let now = self.server.clock.now().to_string();
-                let head = json!({ "account": user, "created": created, "exported": now });
-                let head = head.to_string();
-                out.push_str(head.trim_end_matches('}'));
-                self.open(&mut out, "contacts", Next::Roster);
-            }
-            Next::Roster => {
-                let (_, items) = storage.roster().load(&user).await?;
-                for item in items.into_iter().filter(|item| item.listed) {
-                    let (sees, seen) = (item.subscription.is_to(), item.subscription.is_from());
-                    self.push(
-                        &mut out,
-                        &json!({
-                            "address": item.jid.as_str(), "name": item.name, "groups": item.groups,
-                            "you_see_it": sees, "it_sees_you": seen,
-                        }),
-                    );
-                }
-                self.reopen(&mut out, "devices", Next::Devices);
-            }
-            Next::Devices => {
-                let sessions = overview::sessions_of(&self.server, &user);
-                let now = self.server.clock.now();
-                for client in clients_of(&*storage, &user, now, &sessions).await? {
-                    let (first, last) =
-                        (client.first_seen.to_string(), client.last_seen.to_string());
-                    self.push(
-                        &mut out,
-                        &json!({
-                            "id": client.id, "software": client.software, "device": client.device,
-                            "first_seen": first, "last_seen": last,
-                        }),
-                    );
-                }
-                self.reopen(&mut out, "documents", Next::Documents);
-            }
-            Next::Documents => {
-                for kind in KINDS {
-                    for (key, xml) in storage.documents().all(&user, kind).await? {
-                        self.push(&mut out, &json!({ "kind": kind, "key": key, "xml": xml }));
-                    }
-                }
-                self.reopen(&mut out, "nodes", Next::Nodes(None));
-            }
+            Next::Account => self.account(&mut out).await?,
+            Next::Roster => self.roster(&mut out).await?,
+            Next::Devices => self.devices(&mut out).await?,
+            Next::Documents => self.documents(&mut out).await?,
             Next::Nodes(after) => {
-                let nodes = storage.pubsub().nodes(&user, after.as_deref(), 1).await?;
+                let nodes = self.server.storage.pubsub();
+                let nodes = nodes.nodes(&self.user, after.as_deref(), 1).await?;
                 match nodes.into_iter().next() {
                     Some(node) => self.next = Next::Items(node.name, None),
                     None => self.reopen(&mut out, "files", Next::Files),
                 }
             }
             Next::Items(node, after) => self.items(&mut out, node, after).await?,
-            Next::Files => {
-                let now = self.server.clock.now();
-                let files = storage.files().uploaded(&user, now, FILES).await?;
-                for file in files.newest {
-                    let url = uploads::url(&self.server, &file);
-                    let (created, expires) =
-                        (file.created.to_string(), file.expires.map(|at| at.to_string()));
-                    self.push(&mut out, &json!({
-                        "name": file.name, "size": file.size, "type": file.media_type, "url": url,
-                        "uploaded": created, "expires": expires,
-                    }));
-                }
-                self.reopen(&mut out, "invitations", Next::Invitations);
-            }
-            Next::Invitations => {
-                let now = self.server.clock.now();
-                for known in invitations::open_of(&*storage, &user, now).await? {
-                    let (created, expires) = (known.created.to_string(), known.expires.to_string());
-                    self.push(
-                        &mut out,
-                        &json!({
-                            "kind": known.kind.as_str(), "name": known.name, "made": created,
-                            "expires": expires,
-                        }),
-                    );
-                }
-                self.reopen(&mut out, "messages", Next::Messages(None));
-            }
-            Next::Messages(after) => {
-                let query = Query { after, max: MESSAGES, ..Query::default() };
-                let page = storage.archive().page(&user, &query).await?.unwrap_or_default();
-                let last = page.rows.last().map(|row| row.id);
-                for row in page.rows {
-                    let (at, xml) = (row.at.to_string(), String::from_utf8_lossy(&row.xml));
-                    let is_sent = row.way == Way::Sent;
-                    self.push(
-                        &mut out,
-                        &json!({
-                            "at": at, "with": row.with.as_str(), "sent": is_sent, "xml": xml,
-                        }),
-                    );
-                }
-                match last.filter(|_| !page.complete) {
-                    Some(last) => self.next = Next::Messages(Some(last)),
-                    None => out.push_str("]}\n"),
-                }
-            }
+            Next::Files => self.files(&mut out).await?,
+            Next::Invitations => self.invitations(&mut out).await?,
+            Next::Messages(after) => self.messages(&mut out, after).await?,
             Next::End => {}
         }
         Ok(out)
+    }
+
+    async fn account(&mut self, out: &mut String) -> Result<()> {
+        let account = self.server.storage.accounts().find(&self.user).await?;
+        let created = account.map(|account| account.created.to_string());
+        let now = self.server.clock.now().to_string();
+        let head = json!({ "account": self.user, "created": created, "exported": now }).to_string();
+        out.push_str(head.trim_end_matches('}'));
+        self.open(out, "contacts", Next::Roster);
+        Ok(())
+    }
+
+    async fn roster(&mut self, out: &mut String) -> Result<()> {
+        let (_, items) = self.server.storage.roster().load(&self.user).await?;
+        for item in items.into_iter().filter(|item| item.listed) {
+            let (sees, seen) = (item.subscription.is_to(), item.subscription.is_from());
+            let json = json!({
+                "address": item.jid.as_str(), "name": item.name, "groups": item.groups,
+                "you_see_it": sees, "it_sees_you": seen,
+            });
+            self.push(out, &json);
+        }
+        self.reopen(out, "devices", Next::Devices);
+        Ok(())
+    }
+
+    async fn devices(&mut self, out: &mut String) -> Result<()> {
+        let sessions = overview::sessions_of(&self.server, &self.user);
+        let now = self.server.clock.now();
+        for client in clients_of(&*self.server.storage, &self.user, now, &sessions).await? {
+            let (first, last) = (client.first_seen.to_string(), client.last_seen.to_string());
+            let json = json!({
+                "id": client.id, "software": client.software, "device": client.device,
+                "first_seen": first, "last_seen": last,
+            });
+            self.push(out, &json);
+        }
+        self.reopen(out, "documents", Next::Documents);
+        Ok(())
+    }
+
+    async fn documents(&mut self, out: &mut String) -> Result<()> {
+        for kind in KINDS {
+            let documents = self.server.storage.documents().all(&self.user, kind).await?;
+            for (key, xml) in documents {
+                self.push(out, &json!({ "kind": kind, "key": key, "xml": xml }));
+            }
+        }
+        self.reopen(out, "nodes", Next::Nodes(None));
+        Ok(())
+    }
+
+    async fn files(&mut self, out: &mut String) -> Result<()> {
+        let now = self.server.clock.now();
+        let files = self.server.storage.files().uploaded(&self.user, now, FILES).await?;
+        for file in files.newest {
+            let url = uploads::url(&self.server, &file);
+            let expires = file.expires.map(|at| at.to_string());
+            let json = json!({
+                "name": file.name, "size": file.size, "type": file.media_type, "url": url,
+                "uploaded": file.created.to_string(), "expires": expires,
+            });
+            self.push(out, &json);
+        }
+        self.reopen(out, "invitations", Next::Invitations);
+        Ok(())
+    }
+
+    async fn invitations(&mut self, out: &mut String) -> Result<()> {
+        let now = self.server.clock.now();
+        for known in invitations::open_of(&*self.server.storage, &self.user, now).await? {
+            let (created, expires) = (known.created.to_string(), known.expires.to_string());
+            let json = json!({
+                "kind": known.kind.as_str(), "name": known.name, "made": created, "expires": expires,
+            });
+            self.push(out, &json);
+        }
+        self.reopen(out, "messages", Next::Messages(None));
+        Ok(())
+    }
+
+    /// A page of the archive.
+    async fn messages(&mut self, out: &mut String, after: Option<MessageId>) -> Result<()> {
+        let query = Query { after, max: MESSAGES, ..Query::default() };
+        let page = self.server.storage.archive().page(&self.user, &query).await?;
+        let page = page.unwrap_or_default();
+        let last = page.rows.last().map(|row| row.id);
+        for row in page.rows {
+            let (at, xml) = (row.at.to_string(), String::from_utf8_lossy(&row.xml));
+            let is_sent = row.way == Way::Sent;
+            self.push(
+                out,
+                &json!({ "at": at, "with": row.with.as_str(), "sent": is_sent, "xml": xml }),
+            );
+        }
+        match last.filter(|_| !page.complete) {
+            Some(last) => self.next = Next::Messages(Some(last)),
+            None => out.push_str("]}\n"),
+        }
+        Ok(())
     }
 
     /// A page of the items of a node.
