@@ -203,11 +203,14 @@ pub fn has(server: &ServerState, to: &Jid) -> bool {
     server.config.load().component(to.domain()).is_some()
 }
 
-/// Whether the component with this configured domain belongs to this host: it is below the host, or below none.
+/// Whether the component with this configured domain belongs to this host: this is the nearest of the hosts below which
+/// it is, or it is below none.
 #[must_use]
 pub fn is_of_host(server: &ServerState, domain: &str, host: &str) -> bool {
     let is_below = |host: &str| domain.strip_suffix(host).is_some_and(|above| above.ends_with('.'));
-    is_below(host) || !server.hosts().iter().any(|other| is_below(&other.domain))
+    let hosts = server.hosts();
+    let above = hosts.iter().map(|other| other.domain.as_str()).filter(|other| is_below(other));
+    above.max_by_key(|other| other.len()).is_none_or(|nearest| nearest == host)
 }
 
 /// Whether a component has this domain, connected or not.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
@@ -128,6 +129,8 @@ pub async fn ask(server: Arc<ServerState>, domain: SmolStr) {
     let (Some(component), Some(route)) = (component, server.route()) else { return };
     let Ok(to) = Jid::domain_only(&component.domain) else { return };
     let is_plain = |ns: &str| ns != BARE_INFO && ns != BARE_ITEMS;
+    // All questions first: a component may answer them in any order, or not at all.
+    let mut answers = Vec::new();
     for host in server.hosts().iter().filter(|host| is_of_host(&server, &domain, &host.domain)) {
         for each in component.delegate.iter().filter(|each| is_plain(&each.ns)) {
             for (separator, is_bare) in [("::", false), (":bare:", true)] {
@@ -136,12 +139,16 @@ pub async fn ask(server: Arc<ServerState>, domain: SmolStr) {
                 let asked = server.request(host.jid.clone(), to.clone(), IqKind::Get, query);
                 let Ok((request, answer)) = asked else { continue };
                 route.route(request).await;
-                let found = features(answer).await.unwrap_or_default();
                 let key = (host.domain.clone(), each.ns.clone(), is_bare);
-                server.shared::<NestedFeatures>().0.lock().insert(key, found);
+                let server = &server;
+                answers.push(async move {
+                    let found = features(answer).await.unwrap_or_default();
+                    server.shared::<NestedFeatures>().0.lock().insert(key, found);
+                });
             }
         }
     }
+    join_all(answers).await;
 }
 
 /// The identities, features and forms that a component has answered.

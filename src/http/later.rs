@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 use super::files::headers::http_date;
 use crate::clock::Clock;
@@ -35,13 +36,18 @@ pub fn later(answer: impl Future<Output = Response> + Send + 'static) -> Respons
 }
 
 /// The request of a connection that waits for its answer.
-#[derive(Default)]
 pub(super) struct Held {
+    /// The server ends: then nothing is held any more.
+    stopping: CancellationToken,
     answer: Mutex<Option<Answer>>,
     came: Notify,
 }
 
 impl Held {
+    pub(super) fn new(stopping: CancellationToken) -> Self {
+        Self { stopping, answer: Mutex::default(), came: Notify::new() }
+    }
+
     /// The answer that a response stands for, or the response. An answer that is not there soon is given to the
     /// connection, if it `may_hold`: then this never returns.
     pub(super) async fn resolve(&self, mut response: Response, may_hold: bool) -> Response {
@@ -56,6 +62,9 @@ impl Held {
             biased;
             response = &mut answer => response,
             () = sleep(SOON) => {
+                if self.stopping.is_cancelled() {
+                    return answer.await;
+                }
                 *self.answer.lock() = Some(answer);
                 self.came.notify_one();
                 pending().await

@@ -123,7 +123,7 @@ async fn serve_requests(
     io: Rewound<WriteTimeout<Wire>>,
     stopping: &CancellationToken,
 ) -> Option<(Answer, Rewound<WriteTimeout<Wire>>)> {
-    let (held, unread) = (Arc::new(Held::default()), Arc::new(Unread::default()));
+    let (held, unread) = (Arc::new(Held::new(stopping.clone())), Arc::new(Unread::default()));
     let of_requests = (Arc::clone(&held), Arc::clone(&unread));
     let (routes, peer) = (routes.clone(), Arc::clone(peer));
     let answer = service_fn(move |request| {

@@ -28,8 +28,9 @@ pub(super) async fn take(
 
 /// Hands a request for the items of an account over, if a component answers it (§7.2.5). `is_unknown`: the server does
 /// not know the node that is asked for.
-pub(super) fn take_discovery(
+pub(super) async fn take_discovery(
     cx: &mut Cx<'_>,
+    user: &BareJid,
     iq: &Iq,
     is_unknown: bool,
 ) -> Result<Option<Outcome>, Halt> {
@@ -45,10 +46,11 @@ pub(super) fn take_discovery(
     let is_own = |component: &ComponentConfig| {
         iq.head.from.as_ref().is_some_and(|from| component.has(from.domain()))
     };
-    match component.filter(|component| !is_own(component)) {
-        Some(component) => hand_over(cx, iq, component).map(Some),
-        None => Ok(None),
+    let Some(component) = component.filter(|component| !is_own(component)) else { return Ok(None) };
+    if !cx.origin.is_of(user) {
+        blocking::refuse_incoming(cx, user, &iq.head).await?;
     }
+    hand_over(cx, iq, component).map(Some)
 }
 
 /// Sends a request to a component. A task waits for the answer.

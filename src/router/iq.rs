@@ -105,7 +105,7 @@ async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<Outcome,
     if let Some(outcome) = delegated::take(cx, Some(user), &iq).await? {
         return Ok(outcome);
     }
-    if let Some(outcome) = delegated::take_discovery(cx, &iq, false)? {
+    if let Some(outcome) = delegated::take_discovery(cx, user, &iq, false).await? {
         return Ok(outcome);
     }
     let found = find(cx, AddressKind::Account, &iq)?;
@@ -116,7 +116,7 @@ async fn for_account(cx: &mut Cx<'_>, user: &BareJid, iq: Iq) -> Result<Outcome,
     // XEP-0355 §7.2.4: a node that only a component may know.
     if let Err(Halt::Bounce(error, _)) = &done
         && error.condition == Condition::ItemNotFound
-        && let Some(outcome) = delegated::take_discovery(cx, &iq, true)?
+        && let Some(outcome) = delegated::take_discovery(cx, user, &iq, true).await?
     {
         return Ok(outcome);
     }

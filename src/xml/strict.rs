@@ -238,7 +238,11 @@ impl<'a> Scan<'a> {
         check_binding(prefix, &namespace)?;
         let ns = if namespace == CLIENT {
             NS_CLIENT
-        } else if namespace == self.scope.content_namespace() && self.scope.is_content() {
+        } else if namespace == self.scope.content_namespace()
+            && self.scope.is_content()
+            // A stanza inside of a stanza of a component is what it says (XEP-0356 §6).
+            && (depth <= 2 || namespace != crate::ns::COMPONENT)
+        {
             self.ties.content.push(value.clone());
             NS_CLIENT
         } else if namespace.is_empty() {

@@ -17,12 +17,16 @@ mod visitor;
 
 use std::sync::Arc;
 
-use axum::middleware::map_response;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use self::shared::Pages;
 use crate::auth::Verifier;
 use crate::router::Router;
+use crate::tasks::Tasks;
 
 /// The routes.
 pub fn routes(router: &Arc<Router>, verifier: &Arc<Verifier>) -> axum::Router {
@@ -34,6 +38,13 @@ pub fn routes(router: &Arc<Router>, verifier: &Arc<Verifier>) -> axum::Router {
         .route("/register/{token}", get(register::show_invited).post(register::send_invited))
         .route("/registered", get(register::done))
         .merge(account::routes())
+        .layer(from_fn_with_state(router.server.tasks.clone(), to_the_end))
         .layer(map_response(layout::secured))
         .with_state(pages)
+}
+
+/// What a form asks for is done to its end, also if the browser goes meanwhile: a task of its own does it.
+async fn to_the_end(State(tasks): State<Tasks>, request: Request, next: Next) -> Response {
+    let answered = tasks.spawn("page", next.run(request)).await;
+    answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }

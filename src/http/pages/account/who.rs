@@ -14,7 +14,10 @@ pub(super) async fn user(pages: &Pages, visitor: &Visitor) -> Option<BareJid> {
             pages.sessions.end(cookie);
             None
         }
-        Err(_) => None,
+        Err(error) => {
+            tracing::error!(%error, "cannot check who has logged in to the page of an account");
+            None
+        }
     }
 }
 
