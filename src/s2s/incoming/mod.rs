@@ -1,6 +1,7 @@
 //! Streams that other servers open.
 
 mod action;
+mod addresses;
 mod features;
 mod finish;
 mod lanes;
@@ -9,6 +10,7 @@ mod prove;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub(super) use lanes::Lanes;
 pub use serve::serve;

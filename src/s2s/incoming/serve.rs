@@ -22,14 +22,11 @@ use crate::s2s::pair::Pair;
 use crate::s2s::servers::Servers;
 use crate::s2s::streams::Stream as Entry;
 use crate::s2s::told::Told;
-use crate::s2s::verify::verify;
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::channel::Channel;
 use crate::stream::connection::Connection;
 use crate::stream::exchange::Exchanged;
-use crate::stream::handshake::Handshaker;
 use crate::stream::input::StreamEvent;
-use crate::tls::Purpose;
 
 /// How a stream ends: with an error, or without.
 pub(super) type Ended = Option<StreamError>;
@@ -71,13 +68,13 @@ pub(super) struct Stream {
     pub(super) machine: Incoming,
     pub(super) lanes: Lanes,
     /// When something must be proven, and the stream be open.
-    due: Instant,
+    pub(super) due: Instant,
     /// When something was heard or written last.
-    moved: Instant,
+    pub(super) moved: Instant,
     /// Bytes that came before anything was proven.
-    early: usize,
-    flow: Flow,
-    verdict: mpsc::Sender<(Pair, Verdict)>,
+    pub(super) early: usize,
+    pub(super) flow: Flow,
+    pub(super) verdict: mpsc::Sender<(Pair, Verdict)>,
     /// What we send on this stream (XEP-0288).
     pub(super) sending: Option<(Arc<Link>, OnItsWay)>,
 }
@@ -263,56 +260,6 @@ impl Stream {
             }
         }
         Ok(())
-    }
-
-    fn restart(&mut self) {
-        let limits = match self.machine.is_proven() {
-            true => limits::of_servers(&self.config),
-            false => limits::before_auth(&self.config),
-        };
-        if self.machine.is_proven() {
-            self.due = Instant::now() + self.config.limits.negotiation;
-        }
-        self.connection.restart(limits);
-    }
-
-    /// RFC 6120 §5.4.3.3: what came before TLS must not be taken for what comes after it.
-    async fn secure(&mut self) -> Result<Actions, Ended> {
-        if self.connection.input.discard() {
-            let text = "data between starttls and the TLS handshake";
-            return Err(Some(StreamCondition::PolicyViolation.text(text)));
-        }
-        let wire = self.connection.take_for_tls().await.ok_or(None)?;
-        let handshaker = Handshaker {
-            certificates: &self.servers.certificates,
-            metrics: &self.servers.server().metrics,
-            limit: self.config.limits.handshake,
-        };
-        let local = self.machine.claimed().map(|pair| pair.local.clone());
-        let host = local.as_deref().map(|local| self.servers.host_of(local));
-        let secured = handshaker.secure(wire, Purpose::ServerStartTls, host).await;
-        let Some((wire, tls)) = secured else {
-            let from = self.machine.claimed().map(|pair| &*pair.remote);
-            tracing::info!(from, peer = %self.connection.peer, "no TLS with another server");
-            return Err(None);
-        };
-        self.connection.secured(wire);
-        Ok(self.machine.secured(self.servers.certificates.judge(&tls.certificates)))
-    }
-
-    /// Asks the other domain, in a task of its own.
-    fn verify(&self, pair: Pair, key: String) {
-        let (servers, verdict) = (Arc::clone(&self.servers), self.verdict.clone());
-        let (stream, peer) = (self.machine.id().to_owned(), self.connection.peer.ip());
-        let task = async move {
-            let said = verify(&servers, &pair, stream, key, peer).await;
-            if said != Verdict::Valid {
-                tracing::info!(from = %pair.remote, to = %pair.local, ?said, "a key is not taken");
-            }
-            // The stream may have ended.
-            drop(verdict.send((pair, said)).await);
-        };
-        drop(self.servers.server().tasks.spawn("verification", task));
     }
 }
 
