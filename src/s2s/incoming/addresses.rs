@@ -12,7 +12,11 @@ use crate::xml::{Frame, Header};
 impl Incoming {
     /// The pair of the header: `to` is ours, `from` is not (RFC 6120 §4.7.1, §4.7.2). After a login it is that of
     /// the login.
-    pub(super) fn take_addresses(&mut self, header: &Header, stage: Stage) -> Result<(), StreamError> {
+    pub(super) fn take_addresses(
+        &mut self,
+        header: &Header,
+        stage: Stage,
+    ) -> Result<(), StreamError> {
         let to = header.to.as_deref().ok_or(StreamCondition::ImproperAddressing)?;
         let local = domain(Some(to)).filter(|local| self.rules.is_ours(local));
         let local = local.ok_or(StreamCondition::HostUnknown)?;
