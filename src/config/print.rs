@@ -245,10 +245,7 @@ fn applies(applies: Applies) -> &'static str {
 }
 
 fn comment(out: &mut String, line: &str) {
-    match line.trim() {
-        "" => out.push_str("#\n"),
-        line => push(out, format_args!("# {line}\n")),
-    }
+    push(out, format_args!("{}\n", format!("# {}", line.trim()).trim_end()));
 }
 
 /// Wraps a text into lines that are as long as those of the documentation.
