@@ -5,8 +5,12 @@
 
 #[path = "web/fragments.rs"]
 mod fragments;
+#[path = "web/host_meta.rs"]
+mod host_meta;
 #[path = "support/pass.rs"]
 mod pass;
+#[path = "web/proxies.rs"]
+mod proxies;
 #[path = "web/proxy_protocol.rs"]
 mod proxy_protocol;
 #[path = "web/static_files.rs"]
@@ -14,16 +18,12 @@ mod static_files;
 #[path = "support/trust.rs"]
 mod trust;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use pass::pass;
-use rustls::pki_types::ServerName;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::server::Server;
@@ -204,164 +204,6 @@ async fn a_page_from_elsewhere_is_refused_if_the_administrator_says_so() {
         let (_, head) = house.asked(&upgrade("/ws", &[XMPP, &line])).await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{origin}: {head}");
     }
-    house.close().await;
-}
-
-#[tokio::test]
-async fn without_tls_only_proxies_are_served() {
-    let house = House::closed("proxies = [\"192.0.2.1\"]").await;
-    let (_, head) = house.asked(&upgrade("/ws", &[XMPP])).await;
-    assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
-    house.close().await;
-}
-
-#[tokio::test]
-async fn a_network_of_proxies_is_all_of_its_machines() {
-    let table = [
-        ("proxies = [\"127.0.0.0/8\", \"fd00::/8\"]", 101),
-        ("proxies = \"0.0.0.0/0\"", 101),
-        ("proxies = [\"10.0.0.0/8\", \"fd00::/8\"]", 403),
-        ("proxies = [\"127.0.0.2/32\", \"::/0\"]", 403),
-    ];
-    for (proxies, status) in table {
-        let house = House::closed(proxies).await;
-        let (_, head) = house.asked(&upgrade("/ws", &[XMPP])).await;
-        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{proxies}: {head}");
-        house.close().await;
-    }
-}
-
-#[tokio::test]
-async fn with_tls_everybody_is_served() {
-    let house = House::closed("proxies = []").await;
-    let (ours, theirs) = tokio::io::duplex(1 << 16);
-    house.server.connect(Box::new(theirs), "https");
-    let mut config = trust::config(false);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let name = ServerName::try_from("localhost").unwrap();
-    let mut io = TlsConnector::from(Arc::new(config)).connect(name, ours).await.unwrap();
-    assert_eq!(io.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-    io.write_all(upgrade("/ws", &[XMPP]).as_bytes()).await.unwrap();
-    io.write_all(&masked(0x81, OPEN)).await.unwrap();
-    let mut all = Vec::new();
-    while !all.ends_with(b"</stream:features>") {
-        let count = timeout(PATIENCE, io.read_buf(&mut all)).await.unwrap().unwrap();
-        assert!(count > 0, "{}", all.escape_ascii());
-    }
-    let said = String::from_utf8_lossy(&all);
-    // RFC 7395 §3.9; no page can bind a login to TLS.
-    assert!(said.contains("<mechanism>SCRAM-SHA-256</mechanism>"), "{said}");
-    assert!(!said.contains("-PLUS") && !said.contains("sasl-cb") && !said.contains("starttls"));
-    io.write_all(&masked(0x88, b"")).await.unwrap();
-    all.clear();
-    timeout(PATIENCE, io.read_to_end(&mut all)).await.unwrap().unwrap();
-    assert_eq!(all, [0x88, 2, 0x03, 0xe8]);
-    house.close().await;
-}
-
-#[tokio::test]
-async fn connections_behind_a_proxy_are_counted_by_their_own_addresses() {
-    let table = [
-        // The client says so itself, and the proxy adds where it is.
-        ("X-Forwarded-For: 192.0.2.9, 192.0.2.1\r\n", true),
-        ("X-Forwarded-For: 192.0.2.1\r\n", false),
-        ("X-Forwarded-For: 192.0.2.2\r\n", true),
-        ("X-Forwarded-For: 192.0.2.2, 127.0.0.1\r\n", false),
-        ("X-Forwarded-For: 192.0.2.3\r\nX-Forwarded-For: 192.0.2.4\r\n", true),
-        ("X-Forwarded-For: 192.0.2.4\r\n", false),
-    ];
-    one_connection_an_address("", &table).await;
-    // A client may be in the network of the proxies.
-    let table = [
-        ("X-Forwarded-For: 10.0.0.7\r\n", true),
-        ("X-Forwarded-For: 10.0.0.7, 10.0.0.1\r\n", false),
-        ("X-Forwarded-For: 10.0.0.8, 10.0.0.1\r\n", true),
-        ("X-Forwarded-For: 10.0.0.9, 192.0.2.1, 10.0.0.1\r\n", true),
-        ("X-Forwarded-For: 192.0.2.1\r\n", false),
-    ];
-    one_connection_an_address("proxies = [\"127.0.0.1\", \"10.0.0.0/8\"]\n", &table).await;
-}
-
-async fn one_connection_an_address(proxies: &str, table: &[(&str, bool)]) {
-    let listen = format!("https = []\nhttp = [\"127.0.0.1:0\"]\n{proxies}");
-    let house = House::new(&format!("{listen}[limits]\nconnections_per_address = 1\n")).await;
-    let (_, address) = house.server.addresses()[0];
-    let mut open = Vec::new();
-    for (line, is_served) in table {
-        let mut io = TcpStream::connect(address).await.unwrap();
-        io.write_all(upgrade("/ws", &[XMPP, line]).as_bytes()).await.unwrap();
-        io.write_all(&masked(0x81, OPEN)).await.unwrap();
-        let mut all = Vec::new();
-        while !all.windows(5).any(|part| part == b"<open") {
-            match timeout(PATIENCE, io.read_buf(&mut all)).await.unwrap() {
-                Ok(0) | Err(_) => break,
-                Ok(_) => {}
-            }
-        }
-        let answered = all.windows(5).any(|part| part == b"<open");
-        assert_eq!(answered, *is_served, "{line}");
-        open.push(io);
-    }
-    drop(open);
-    house.close().await;
-}
-
-#[tokio::test]
-async fn clients_find_the_websocket_of_their_domain() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let house = House::new(&format!("http = []\nhttps = [\"127.0.0.1:{free}\"]")).await;
-    let ask = async |path: &str, host: &str| {
-        let request = request(path, &["Connection: close\r\n"]).replace("localhost", host);
-        let mut io = house.connect();
-        io.write_all(request.as_bytes()).await.unwrap();
-        String::from_utf8(rest(&mut io).await).unwrap()
-    };
-    for (host, wanted) in [
-        ("example.org", "example.org"),
-        ("Example.org:7443", "example.org"),
-        ("localhost", "localhost"),
-        ("elsewhere.example", "localhost"),
-    ] {
-        let xml = ask("/.well-known/host-meta", host).await;
-        let link = format!(
-            "<Link rel='urn:xmpp:alt-connections:websocket' href='wss://{wanted}:{free}/ws'/>\
-             <Link rel='urn:xmpp:alt-connections:xbosh' href='https://{wanted}:{free}/http-bind'/></XRD>"
-        );
-        assert!(xml.contains(&link), "{xml}");
-        let lower = xml.to_ascii_lowercase();
-        assert!(lower.contains("access-control-allow-origin: *\r\n"), "{xml}");
-        assert!(lower.contains("content-type: application/xrd+xml\r\n"), "{xml}");
-        let json = ask("/.well-known/host-meta.json", host).await;
-        let link: serde_json::Value =
-            serde_json::from_str(json.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-        assert_eq!(link["links"][0]["rel"], "urn:xmpp:alt-connections:websocket");
-        assert_eq!(link["links"][0]["href"], format!("wss://{wanted}:{free}/ws"));
-        assert_eq!(link["links"][1]["rel"], "urn:xmpp:alt-connections:xbosh");
-        assert_eq!(link["links"][1]["href"], format!("https://{wanted}:{free}/http-bind"));
-    }
-    for path in ["host-meta/", "host-meta?x=y", "host-meta.json/", "host-meta.json?x"] {
-        let found = ask(&format!("/.well-known/{path}"), "localhost").await;
-        assert!(found.contains(&format!("wss://localhost:{free}/ws")), "{path}: {found}");
-    }
-    house.close().await;
-    let house = House::closed("websocket = \"wss://chat.example/xmpp-websocket?a&b\"").await;
-    let (mut io, head) =
-        house.asked(&request("/.well-known/host-meta", &["Connection: close\r\n"])).await;
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    let xml = String::from_utf8(rest(&mut io).await).unwrap();
-    assert!(xml.contains("href='wss://chat.example/xmpp-websocket?a&amp;b'"), "{xml}");
-    assert!(!xml.contains("xbosh"), "nobody says where: {xml}");
-    house.close().await;
-    let house = House::closed("bosh = \"https://chat.example/http-bind\"").await;
-    let (mut io, _) =
-        house.asked(&request("/.well-known/host-meta", &["Connection: close\r\n"])).await;
-    let xml = String::from_utf8(rest(&mut io).await).unwrap();
-    assert!(xml.contains("xbosh' href='https://chat.example/http-bind'"), "{xml}");
-    assert!(!xml.contains("websocket"), "{xml}");
-    house.close().await;
-    let house = House::closed("").await;
-    let (_, head) = house.asked(&request("/.well-known/host-meta", &[])).await;
-    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
     house.close().await;
 }
 
@@ -618,26 +460,3 @@ async fn a_client_that_asks_and_does_not_read_is_given_up() {
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);
-
-#[tokio::test]
-async fn clients_are_told_all_ways_to_connect_if_the_operator_wants_it() {
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let house = House::new(&format!(
-        "http = []\nhttps = [\"127.0.0.1:{free}\"]\npublic = [\"192.0.2.1\", \"2001:db8::1\"]\n\
-         websocket = \"wss://chat.example/ws\"\nbosh = \"https://localhost/http-bind\""
-    ))
-    .await;
-    let request = request("/.well-known/host-meta.json", &["Connection: close\r\n"]);
-    let mut io = house.connect();
-    io.write_all(request.as_bytes()).await.unwrap();
-    let answer = String::from_utf8(rest(&mut io).await).unwrap();
-    let found: serde_json::Value =
-        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-    assert_eq!(found["xmpp"]["ttl"], 3600);
-    let websocket = "urn:xmpp:alt-connections:websocket";
-    let elsewhere = serde_json::json!({ "rel": websocket, "href": "wss://chat.example/ws" });
-    assert_eq!(found["links"][0], elsewhere, "another machine: {answer}");
-    assert_eq!(found["links"][1]["sni"], "localhost", "{answer}");
-    assert_eq!(found["links"][1]["ips"], serde_json::json!(["192.0.2.1", "2001:db8::1"]));
-    house.close().await;
-}

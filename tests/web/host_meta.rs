@@ -1,0 +1,88 @@
+//! Clients find out where to connect (XEP-0156, XEP-0487).
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
+use crate::{House, request, rest};
+
+#[tokio::test]
+async fn clients_find_the_websocket_of_their_domain() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let house = House::new(&format!("http = []\nhttps = [\"127.0.0.1:{free}\"]")).await;
+    let ask = async |path: &str, host: &str| {
+        let request = request(path, &["Connection: close\r\n"]).replace("localhost", host);
+        let mut io = house.connect();
+        io.write_all(request.as_bytes()).await.unwrap();
+        String::from_utf8(rest(&mut io).await).unwrap()
+    };
+    for (host, wanted) in [
+        ("example.org", "example.org"),
+        ("Example.org:7443", "example.org"),
+        ("localhost", "localhost"),
+        ("elsewhere.example", "localhost"),
+    ] {
+        let xml = ask("/.well-known/host-meta", host).await;
+        let link = format!(
+            "<Link rel='urn:xmpp:alt-connections:websocket' href='wss://{wanted}:{free}/ws'/>\
+             <Link rel='urn:xmpp:alt-connections:xbosh' href='https://{wanted}:{free}/http-bind'/></XRD>"
+        );
+        assert!(xml.contains(&link), "{xml}");
+        let lower = xml.to_ascii_lowercase();
+        assert!(lower.contains("access-control-allow-origin: *\r\n"), "{xml}");
+        assert!(lower.contains("content-type: application/xrd+xml\r\n"), "{xml}");
+        let json = ask("/.well-known/host-meta.json", host).await;
+        let link: serde_json::Value =
+            serde_json::from_str(json.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+        assert_eq!(link["links"][0]["rel"], "urn:xmpp:alt-connections:websocket");
+        assert_eq!(link["links"][0]["href"], format!("wss://{wanted}:{free}/ws"));
+        assert_eq!(link["links"][1]["rel"], "urn:xmpp:alt-connections:xbosh");
+        assert_eq!(link["links"][1]["href"], format!("https://{wanted}:{free}/http-bind"));
+    }
+    for path in ["host-meta/", "host-meta?x=y", "host-meta.json/", "host-meta.json?x"] {
+        let found = ask(&format!("/.well-known/{path}"), "localhost").await;
+        assert!(found.contains(&format!("wss://localhost:{free}/ws")), "{path}: {found}");
+    }
+    house.close().await;
+    let house = House::closed("websocket = \"wss://chat.example/xmpp-websocket?a&b\"").await;
+    let (mut io, head) =
+        house.asked(&request("/.well-known/host-meta", &["Connection: close\r\n"])).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    let xml = String::from_utf8(rest(&mut io).await).unwrap();
+    assert!(xml.contains("href='wss://chat.example/xmpp-websocket?a&amp;b'"), "{xml}");
+    assert!(!xml.contains("xbosh"), "nobody says where: {xml}");
+    house.close().await;
+    let house = House::closed("bosh = \"https://chat.example/http-bind\"").await;
+    let (mut io, _) =
+        house.asked(&request("/.well-known/host-meta", &["Connection: close\r\n"])).await;
+    let xml = String::from_utf8(rest(&mut io).await).unwrap();
+    assert!(xml.contains("xbosh' href='https://chat.example/http-bind'"), "{xml}");
+    assert!(!xml.contains("websocket"), "{xml}");
+    house.close().await;
+    let house = House::closed("").await;
+    let (_, head) = house.asked(&request("/.well-known/host-meta", &[])).await;
+    assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn clients_are_told_all_ways_to_connect_if_the_operator_wants_it() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let house = House::new(&format!(
+        "http = []\nhttps = [\"127.0.0.1:{free}\"]\npublic = [\"192.0.2.1\", \"2001:db8::1\"]\n\
+         websocket = \"wss://chat.example/ws\"\nbosh = \"https://localhost/http-bind\""
+    ))
+    .await;
+    let request = request("/.well-known/host-meta.json", &["Connection: close\r\n"]);
+    let mut io = house.connect();
+    io.write_all(request.as_bytes()).await.unwrap();
+    let answer = String::from_utf8(rest(&mut io).await).unwrap();
+    let found: serde_json::Value =
+        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(found["xmpp"]["ttl"], 3600);
+    let websocket = "urn:xmpp:alt-connections:websocket";
+    let elsewhere = serde_json::json!({ "rel": websocket, "href": "wss://chat.example/ws" });
+    assert_eq!(found["links"][0], elsewhere, "another machine: {answer}");
+    assert_eq!(found["links"][1]["sni"], "localhost", "{answer}");
+    assert_eq!(found["links"][1]["ips"], serde_json::json!(["192.0.2.1", "2001:db8::1"]));
+    house.close().await;
+}
