@@ -29,6 +29,7 @@ mod output;
 mod prompt;
 mod run_admin_command;
 mod serve;
+mod specification_names;
 pub mod specifications;
 mod web_chat;
 
