@@ -135,8 +135,8 @@ async fn a_new_password_ends_other_sessions_and_not_this_one() {
 }
 
 #[tokio::test]
-async fn devices_files_and_invitations_are_shown_and_removed() {
-    let house = House::new(&format!("{QUICK}\ninvitations.accounts = \"users\"")).await;
+async fn devices_and_files_are_shown_and_removed() {
+    let house = House::new(QUICK).await;
     let romeo = house.account("romeo@localhost", "soldierly").await;
     let nurse = house.account("nurse@localhost", "angelica").await;
     let now = house.server.state().clock.now();
@@ -190,7 +190,15 @@ async fn devices_files_and_invitations_are_shown_and_removed() {
     assert_eq!(left.iter().map(|device| &*device.id).collect::<Vec<_>>(), ["tablet"]);
     let id = FileId::parse(&file).unwrap();
     assert!(house.storage().files().find(id).await.unwrap().is_none());
-    // An invitation is made, shown once, and taken back.
+    house.close().await;
+}
+
+#[tokio::test]
+async fn an_invitation_is_made_shown_to_its_owner_and_taken_back() {
+    let house = House::new(&format!("{QUICK}\ninvitations.accounts = \"users\"")).await;
+    house.account("romeo@localhost", "soldierly").await;
+    house.account("nurse@localhost", "angelica").await;
+    let (mut browser, page) = inside(&house, "romeo", "soldierly").await;
     let proof = page.token("/account/invite");
     let sent = browser.post("/account/invite", &[("token", &*proof)]).await;
     let shown = sent.header("location").unwrap().to_owned();

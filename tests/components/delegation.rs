@@ -13,7 +13,7 @@ async fn component(house: &House) -> Peer {
     let mut irc = house.component().await;
     let heard = irc.hears("</message>").await;
     for expected in [
-        format!("<message from='localhost' to='irc.localhost' id='"),
+        "<message from='localhost' to='irc.localhost' id='".to_owned(),
         format!("<delegation xmlns='{NS}'>"),
         "<delegated namespace='urn:example:notes'/>".to_owned(),
         "<delegated namespace='jabber:iq:private'><attribute name='node'/></delegated>".to_owned(),

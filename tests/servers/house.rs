@@ -1,6 +1,7 @@
 //! A server with a domain, a certificate and accounts, which listens for other servers on the loopback interface.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -242,8 +243,11 @@ impl Two {
         Self { a, b }
     }
 
-    pub(crate) async fn close(self) {
-        self.a.close().await;
-        self.b.close().await;
+    pub(crate) fn close(self) -> Pin<Box<dyn Future<Output = ()>>> {
+        // Boxed: two servers are large.
+        Box::pin(async move {
+            self.a.close().await;
+            self.b.close().await;
+        })
     }
 }
