@@ -136,7 +136,7 @@ async fn a_new_password_ends_other_sessions_and_not_this_one() {
 
 #[tokio::test]
 async fn devices_and_files_are_shown_and_removed() {
-    let house = House::new(QUICK).await;
+    let house = House::new(&format!("{QUICK}\ninvitations.accounts = \"users\"")).await;
     let romeo = house.account("romeo@localhost", "soldierly").await;
     let nurse = house.account("nurse@localhost", "angelica").await;
     let now = house.server.state().clock.now();
