@@ -271,7 +271,7 @@ mod tests {
         "{ '/chat' = '/srv/chat' }",
         "'both'",
         "'outgoing'",
-        "'roster'",
+        "'managed_entity'",
         "{ 'urn:example:things' = ['node'] }",
         "{ 'urn:example:things' = 'both' }",
     ];

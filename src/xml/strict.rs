@@ -240,8 +240,9 @@ impl<'a> Scan<'a> {
             NS_CLIENT
         } else if namespace == self.scope.content_namespace()
             && self.scope.is_content()
-            // A stanza inside of a stanza of a component is what it says (XEP-0356 §6).
-            && (depth <= 2 || namespace != crate::ns::COMPONENT)
+            // The request inside of a request of a component is what it says (XEP-0356 §6). Libraries write the namespace of
+            // their stream into what they forward, which is one level deeper.
+            && (depth != 3 || namespace != crate::ns::COMPONENT)
         {
             self.ties.content.push(value.clone());
             NS_CLIENT

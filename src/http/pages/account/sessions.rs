@@ -126,6 +126,7 @@ mod tests {
         let sessions = Sessions::default();
         let first = begin(&sessions, "romeo@localhost");
         let second = begin(&sessions, "romeo@localhost");
+        advance(Duration::from_secs(1)).await;
         for _ in 2..OF_ACCOUNT {
             begin(&sessions, "romeo@localhost");
         }
