@@ -218,6 +218,8 @@ mod tests {
             Ok(()) => "",
             Err(error) => error.condition.as_str(),
         };
+        let mute = standing(Affiliation::Member, Role::Visitor);
+        assert_eq!(told(helper, mute, Role::Participant), "", "each moderator gives voice (§8.3)");
         assert_eq!(told(admin, guest, Role::None), "");
         assert_eq!(told(helper, guest, Role::None), "");
         // §8.4: not from one at the moderator's level.
