@@ -1,28 +1,12 @@
 //! What a server must not believe: forged addresses, wrong certificates, keys and answers that nobody asked for.
 
-use std::net::SocketAddr;
-
-use super::house::{Authority, House, Pair, Plan, free_port};
+use super::house::{Authority, House, Pair, free_port};
 use super::remote::{DIALBACK, Listening, login, open};
-
-/// A server `a.example` that knows where `c.example` is.
-async fn house(authority: &Authority, at_c: SocketAddr, more: &str) -> (House, SocketAddr) {
-    let address = free_port();
-    let plan = Plan {
-        domain: "a.example",
-        address,
-        authority,
-        certificate: authority.certify(&["a.example"]),
-        hosts: vec![("c.example", at_c.to_string())],
-        more,
-    };
-    (House::start(plan).await, address)
-}
 
 #[tokio::test]
 async fn only_what_is_proven_is_believed() {
     let authority = Authority::new();
-    let (house, at) = house(&authority, free_port(), "").await;
+    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
     let own = authority.certify(&["c.example"]);
     let mut romeo = house.online("romeo").await;
     for (stanza, error) in [
@@ -52,7 +36,7 @@ async fn only_what_is_proven_is_believed() {
 #[tokio::test]
 async fn a_certificate_for_another_name_proves_nothing() {
     let authority = Authority::new();
-    let (house, at) = house(&authority, free_port(), "").await;
+    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
     for wrong in [
         Some(Pair::self_signed("c.example")),
         Some(Authority::new().certify(&["c.example"])),
@@ -74,7 +58,7 @@ async fn a_certificate_for_another_name_proves_nothing() {
 async fn a_key_is_verified_by_the_domain_itself() {
     let authority = Authority::new();
     let at_c = Listening::new(&Pair::self_signed("c.example")).await;
-    let (house, at) = house(&authority, at_c.address, "dialback = 'c.example'").await;
+    let (house, at) = House::that_knows_c(&authority, at_c.address, "dialback = 'c.example'").await;
     let mut romeo = house.online("romeo").await;
     let verdicts = [("valid", true), ("invalid", false), ("error", false)];
     for (verdict, is_believed) in verdicts {
@@ -115,7 +99,7 @@ async fn a_key_is_verified_by_the_domain_itself() {
 #[tokio::test]
 async fn who_floods_before_it_is_proven_is_cut_off() {
     let authority = Authority::new();
-    let (house, at) = house(&authority, free_port(), "").await;
+    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
     let own = authority.certify(&["c.example"]);
     let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
     peer.say(format!("<db:result from='c.example' to='a.example'>{}", "x".repeat(20_000))).await;

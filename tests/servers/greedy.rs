@@ -1,26 +1,11 @@
 //! Peers that do not read, send too much, or stop in the middle.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 
 use super::house::{Authority, House, Plan, free_port};
 use super::remote::{Listening, header, login, open, open_narrow};
-
-/// A server `a.example` that knows where `c.example` is.
-async fn house(authority: &Authority, at_c: SocketAddr, more: &str) -> (House, SocketAddr) {
-    let address = free_port();
-    let plan = Plan {
-        domain: "a.example",
-        address,
-        authority,
-        certificate: authority.certify(&["a.example"]),
-        hosts: vec![("c.example", at_c.to_string())],
-        more,
-    };
-    (House::start(plan).await, address)
-}
 
 fn message(bytes: usize, id: &str) -> String {
     let body = "x".repeat(bytes);
@@ -34,7 +19,7 @@ const LIMITS: &str =
 async fn nothing_is_written_between_the_login_and_the_new_header() {
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
-    let (house, at) = house(&authority, free_port(), "").await;
+    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
     let mut romeo = house.online("romeo").await;
     let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
     peer.say("<bidi xmlns='urn:xmpp:bidi'/>").await;
@@ -54,7 +39,7 @@ async fn nothing_is_written_between_the_login_and_the_new_header() {
 async fn what_is_larger_than_a_peer_takes_goes_back() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example"])).await;
-    let (house, _) = house(&authority, there.address, "").await;
+    let (house, _) = House::that_knows_c(&authority, there.address, "").await;
     let mut romeo = house.online("romeo").await;
     romeo.say(message(30_000, "large")).await;
     romeo.say(message(15_000, "small")).await;
@@ -71,7 +56,7 @@ async fn a_peer_says_on_its_own_stream_what_it_takes() {
     // XEP-0478 §4: in another place.
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
-    let (house, at) = house(&authority, free_port(), "").await;
+    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
     let mut romeo = house.online("romeo").await;
     let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
     peer.say(format!("<bidi xmlns='urn:xmpp:bidi'>{LIMITS}</bidi>")).await;
@@ -90,7 +75,7 @@ async fn white_space_does_not_stand_for_reading() {
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
     let more = "[limits]\nwrite = '1 s'\n[budgets]\nremote_per_account = '64 MiB'";
-    let (house, at) = house(&authority, free_port(), more).await;
+    let (house, at) = House::that_knows_c(&authority, free_port(), more).await;
     let mut romeo = house.online("romeo").await;
     let mut peer = open_narrow(at, Some(&own), "c.example", "a.example").await;
     peer.say("<bidi xmlns='urn:xmpp:bidi'/>").await;
@@ -123,7 +108,7 @@ async fn a_domain_that_sends_too_much_on_a_stream_of_ours_is_slowed_down() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example"])).await;
     let more = "[budgets]\ntraffic_per_domain = '20 KiB'\nburst = '1 s'";
-    let (house, _) = house(&authority, there.address, more).await;
+    let (house, _) = House::that_knows_c(&authority, there.address, more).await;
     let mut romeo = house.online("romeo").await;
     romeo.say("<message to='x@c.example' type='chat'><body>hi</body></message>").await;
     let mut peer = there.believing("c.example", "").await;
@@ -146,7 +131,7 @@ async fn what_a_peer_says_after_we_have_ended_the_stream_is_carried() {
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
     let there = Listening::new(&own).await;
-    let (house, at) = house(&authority, there.address, "").await;
+    let (house, at) = House::that_knows_c(&authority, there.address, "").await;
     let mut romeo = house.online("romeo").await;
     let late =
         "<message from='x@c.example' to='romeo@a.example' type='chat'><body>late</body></message>";

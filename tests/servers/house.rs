@@ -105,6 +105,33 @@ pub(crate) struct House {
 }
 
 impl House {
+    /// A server `a.example` that knows where these others are. With its address.
+    pub(crate) async fn that_knows(
+        authority: &Authority,
+        hosts: Vec<(&str, String)>,
+        more: &str,
+    ) -> (Self, SocketAddr) {
+        let address = free_port();
+        let plan = Plan {
+            domain: "a.example",
+            address,
+            authority,
+            certificate: authority.certify(&["a.example"]),
+            hosts,
+            more,
+        };
+        (Self::start(plan).await, address)
+    }
+
+    /// The same, if it knows `c.example` alone.
+    pub(crate) async fn that_knows_c(
+        authority: &Authority,
+        at_c: SocketAddr,
+        more: &str,
+    ) -> (Self, SocketAddr) {
+        Self::that_knows(authority, vec![("c.example", at_c.to_string())], more).await
+    }
+
     pub(crate) async fn start(plan: Plan<'_>) -> Self {
         let data = tempfile::tempdir().unwrap();
         let file = |name: &str, content: &str| {

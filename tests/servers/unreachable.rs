@@ -1,32 +1,14 @@
 //! Servers that are not there, do not answer, or are not to be talked to.
 
-use std::net::SocketAddr;
-
 use super::house::{Authority, House, Plan, free_port};
 use super::remote::{Listening, header};
-
-async fn house(
-    authority: &Authority,
-    hosts: Vec<(&str, String)>,
-    more: &str,
-) -> (House, SocketAddr) {
-    let address = free_port();
-    let plan = Plan {
-        domain: "a.example",
-        address,
-        authority,
-        certificate: authority.certify(&["a.example"]),
-        hosts,
-        more,
-    };
-    (House::start(plan).await, address)
-}
 
 #[tokio::test]
 async fn each_waiting_stanza_comes_back_with_an_error() {
     let authority = Authority::new();
     let closed = free_port().to_string();
-    let (house, own) = house(&authority, vec![("c.example", closed)], "deny = 'bad.example'").await;
+    let (house, own) =
+        House::that_knows(&authority, vec![("c.example", closed)], "deny = 'bad.example'").await;
     let mut romeo = house.online("romeo").await;
     for number in 0..20 {
         romeo
@@ -80,7 +62,7 @@ async fn a_server_that_says_nothing_is_given_up() {
     let authority = Authority::new();
     let mute = Listening::new(&authority.certify(&["c.example"])).await;
     let hosts = vec![("c.example", mute.address.to_string())];
-    let (house, _) = house(&authority, hosts, "connect = '5 s'").await;
+    let (house, _) = House::that_knows(&authority, hosts, "connect = '5 s'").await;
     let mut romeo = house.online("romeo").await;
     romeo.patience = std::time::Duration::from_secs(30);
     romeo.say("<message to='x@c.example' type='chat'><body>hi</body></message>").await;
@@ -95,7 +77,7 @@ async fn what_another_server_says_at_first_tells_the_sender_why() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example", "d.example"])).await;
     let hosts = ["c.example", "d.example"].map(|domain| (domain, there.address.to_string()));
-    let (house, _) = house(&authority, hosts.to_vec(), "").await;
+    let (house, _) = House::that_knows(&authority, hosts.to_vec(), "").await;
     let mut romeo = house.online("romeo").await;
     romeo.say("<message to='x@c.example' type='chat'><body>hi</body></message>").await;
     let mut peer = there.accept().await;

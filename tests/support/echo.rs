@@ -18,6 +18,8 @@ use waxwing::stanza::{
     Condition, Head, Iq, Message, MessageKind, Presence, PresenceKind, Stanza, StanzaError,
 };
 
+use super::pass::pass;
+
 /// The feature that brings the service.
 pub(crate) struct Echo;
 
@@ -69,7 +71,7 @@ impl Service for EchoService {
         let task = async move {
             let send = async {
                 while let Some(stanza) = receiver.recv().await {
-                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    pass(Duration::from_secs(60)).await;
                     route.route(stanza).await;
                 }
             };

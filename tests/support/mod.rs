@@ -11,6 +11,7 @@ pub(crate) mod faulty;
 pub(crate) mod foreign;
 pub(crate) mod matcher;
 pub(crate) mod messages;
+pub(crate) mod pass;
 pub(crate) mod presences;
 pub(crate) mod push;
 pub(crate) mod requests;

@@ -63,7 +63,7 @@ impl Conversation<'_> {
         let mut left = time;
         while !left.is_zero() {
             let part = left.min(Duration::from_secs(5));
-            self.target.pass(part).await;
+            self.target.pass(part).await?;
             left -= part;
             for client in self.clients.iter_mut().filter(|c| c.answers_pings) {
                 let came = drain(client, self.target).await?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
+use super::{Kind, Refusal, Value, inline_table, quote, refuse, wrong_type};
 
 /// Paths, each with its directory: a table. The longest path comes first.
 pub(in crate::config) struct Directories;
@@ -42,11 +42,7 @@ impl Kind<Vec<(String, PathBuf)>> for Directories {
             let path = if path.is_empty() { "/" } else { path };
             format!("{} = {}", quote(path), quote(&directory.to_string_lossy()))
         };
-        let lines: Vec<_> = value.iter().map(line).collect();
-        Some(match lines.is_empty() {
-            true => "{}".to_owned(),
-            false => format!("{{ {} }}", lines.join(", ")),
-        })
+        Some(inline_table(&value.iter().map(line).collect::<Vec<_>>()))
     }
 }
 

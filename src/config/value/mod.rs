@@ -99,6 +99,14 @@ pub(super) fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
+/// A table in one line as TOML, of these entries.
+pub(super) fn inline_table(entries: &[String]) -> String {
+    match entries {
+        [] => "{}".to_owned(),
+        entries => format!("{{ {} }}", entries.join(", ")),
+    }
+}
+
 /// `true` or `false`.
 pub(super) struct Switch;
 

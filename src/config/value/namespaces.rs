@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 
 use super::list::{array, each};
-use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
+use super::{Kind, Refusal, Value, inline_table, quote, refuse, wrong_type};
 use crate::config::privilege::{Delegation, NamespaceGrant, RequestGrant};
 use crate::ns::DELEGATION;
 
@@ -46,11 +46,7 @@ impl Kind<Vec<NamespaceGrant>> for NamespaceTable {
         let one = |each: &NamespaceGrant| {
             format!("{} = {}", quote(&each.ns), quote(each.requests.word()))
         };
-        let all: Vec<_> = value.iter().map(one).collect();
-        if all.is_empty() {
-            return Some("{}".to_owned());
-        }
-        Some(format!("{{ {} }}", all.join(", ")))
+        Some(inline_table(&value.iter().map(one).collect::<Vec<_>>()))
     }
 }
 
@@ -92,10 +88,6 @@ impl Kind<Vec<Delegation>> for DelegationTable {
 
     fn write(&self, value: &Vec<Delegation>) -> Option<String> {
         let one = |each: &Delegation| format!("{} = {}", quote(&each.ns), array(&each.attributes));
-        let all: Vec<_> = value.iter().map(one).collect();
-        if all.is_empty() {
-            return Some("{}".to_owned());
-        }
-        Some(format!("{{ {} }}", all.join(", ")))
+        Some(inline_table(&value.iter().map(one).collect::<Vec<_>>()))
     }
 }

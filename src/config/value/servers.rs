@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use toml::de::DeValue;
 
 use super::list::{array, each};
-use super::{Kind, Refusal, Value, quote, refuse, wrong_type};
+use super::{Kind, Refusal, Value, inline_table, quote, refuse, wrong_type};
 use crate::config::prepare_domain;
 
 /// A list of domains, each of which may begin with `*.`.
@@ -97,11 +97,7 @@ impl Kind<Vec<StaticHost>> for StaticHosts {
             let scheme = if host.is_direct { "tls://" } else { "" };
             format!("{} = \"{scheme}{}\"", quote(&host.domain), host.address)
         };
-        let all: Vec<_> = value.iter().map(one).collect();
-        if all.is_empty() {
-            return Some("{}".to_owned());
-        }
-        Some(format!("{{ {} }}", all.join(", ")))
+        Some(inline_table(&value.iter().map(one).collect::<Vec<_>>()))
     }
 }
 
