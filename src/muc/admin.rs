@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use super::cause::{Cause, bad};
 use super::change_affiliation::AffiliationChange;
 use super::change_role::RoleChange;
-use super::{Actor, Affiliation, Effects, Moment, Role, Room, nick};
+use super::{Actor, Affiliation, Effects, Moment, Role, Room};
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Condition, IqKind, StanzaError};
@@ -115,12 +115,7 @@ impl Room {
         let nick = match nick.as_deref() {
             None => None,
             Some("") => Some(String::new()),
-            Some(text) => {
-                let address = self.jid.with_resource(text);
-                let address = address.map_err(|_| Condition::JidMalformed)?;
-                let address = nick::checked(&address, &self.limits)?;
-                Some(address.resource_part().to_owned())
-            }
+            Some(text) => Some(self.address_with(text)?.resource_part().to_owned()),
         };
         Ok(AffiliationChange { user, affiliation, nick, reason: reason(item) })
     }

@@ -64,7 +64,7 @@ impl Room {
             let Some(nick) = change.nick.as_deref().filter(|nick| !nick.is_empty()) else {
                 continue;
             };
-            let address = self.jid.with_resource(nick).map_err(|_| Condition::JidMalformed)?;
+            let address = self.address_with(nick)?;
             self.check_nick(&change.user, address.resource_part())?;
             nicks.push(nick);
         }

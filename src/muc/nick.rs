@@ -36,6 +36,16 @@ fn is_invisible(c: char) -> bool {
 }
 
 impl Room {
+    /// The address of the occupant that has a nickname, if it can be one: prepared, visible and not too long.
+    ///
+    /// # Errors
+    /// `not-acceptable` (XEP-0045 §17.1).
+    pub(super) fn address_with(&self, nick: &str) -> Result<FullJid, StanzaError> {
+        let address = self.jid.with_resource(nick);
+        let address = address.map_err(|_| Condition::NotAcceptable.text("this is no nickname"))?;
+        checked(&address, &self.limits)
+    }
+
     /// The address that somebody has in the room who asks for this one. It is another one if the room holds users to
     /// the nicknames that they have registered (XEP-0045 §7.10).
     ///

@@ -6,7 +6,6 @@ use smol_str::SmolStr;
 use super::affiliation::Role;
 use super::cause::Cause;
 use super::change_affiliation::AffiliationChange;
-use super::nick::checked;
 use super::presence_broadcast::Details;
 use super::{Actor, Affiliation, Effects, Moment, Room};
 use crate::jid::BareJid;
@@ -118,9 +117,7 @@ impl Room {
         actor: &Actor,
         nick: &str,
     ) -> Result<SmolStr, StanzaError> {
-        let address = self.jid.with_resource(nick);
-        let address = address.map_err(|_| Condition::NotAcceptable.text("this is no nickname"))?;
-        let address = checked(&address, &self.limits)?;
+        let address = self.address_with(nick)?;
         self.check_nick(&actor.user, address.resource_part())?;
         Ok(SmolStr::new(address.resource_part()))
     }

@@ -11,6 +11,7 @@ pub(crate) fn conversations() -> Vec<(&'static str, String)> {
         ("rfc6121/roster_groups", roster_groups()),
         ("rfc6121/roster_many_changes", roster_many_changes()),
         ("xep-0045/very_many_members", very_many_members()),
+        ("xep-0045/very_many_rooms", very_many_rooms()),
     ]
 }
 
@@ -219,6 +220,42 @@ fn very_many_members() -> String {
     script += &format!("{}{}", ask("less", "set", &item(0, "none")), done("less"));
     script += &format!("{}{}", ask("last", "set", &item(10_000, "member")), done("last"));
     script + &list("end", &[1, 10_000], &[0])
+}
+
+/// XEP-0045 §10.1: of a thousand new rooms a user has a hundred (`rooms_per_user`), and each of the others is refused by
+/// itself. Another user makes rooms meanwhile.
+fn very_many_rooms() -> String {
+    let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
+    let enter = |n: usize| {
+        format!("\t<presence to='r{n}@conference.localhost/Romeo' id='p{n}'>{x}</presence>\n")
+    };
+    let made = |n: usize, who: &str, nick: &str| {
+        format!(
+            "\t<presence from='{who}@conference.localhost/{nick}' id='p{n}'>\
+             <occupant-id xmlns='urn:xmpp:occupant-id:0' id='{{scansion:any}}'/>\
+             <x xmlns='http://jabber.org/protocol/muc#user' scansion:strict='false'>\
+             <status code='201'/></x></presence>\n\
+             \t<message from='{who}@conference.localhost' type='groupchat'><subject/></message>\n"
+        )
+    };
+    let refused = |n: usize| {
+        format!(
+            "\t<presence type='error' from='r{n}@conference.localhost/Romeo' id='p{n}'>\
+             <error type='wait'><resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+             </error></presence>\n"
+        )
+    };
+    let asked: String = (0..1000).map(enter).collect();
+    let all_made: String = (0..100).map(|n| made(n, &format!("r{n}"), "Romeo")).collect();
+    let all_refused: String = (100..1000).map(refused).collect();
+    format!(
+        "{HEAD}[Client] Juliet\n\tjid: juliet@localhost/balcony\n\tpassword: beauteous\n-----\n\
+         Romeo connects\nJuliet connects\nRomeo sends:\n{asked}Juliet sends:\n\
+         \t<presence to='garden@conference.localhost/Juliet' id='p1'>{x}</presence>\n\
+         Juliet receives:\n{}Romeo receives in any order:\n{all_made}{all_refused}\
+         Romeo receives nothing\nJuliet receives nothing\n",
+        made(1, "garden", "Juliet")
+    )
 }
 
 const HEAD: &str = "[Client] Romeo\n\tjid: romeo@localhost/orchard\n\tpassword: soldierly\n";
