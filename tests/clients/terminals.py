@@ -12,6 +12,7 @@ import struct
 import subprocess
 import tempfile
 import termios
+import time
 import xml.etree.ElementTree as ElementTree
 
 import pyte
@@ -139,6 +140,14 @@ class Poezio(Terminal):
         )
 
 
+async def second_is_over():
+    """Waits for the next second of the clock.
+
+    poezio asks an archive for what is older than the second in which it asks.
+    """
+    await asyncio.sleep(1 - time.time() % 1)
+
+
 async def profanity_is_one_of_the_devices(a, b):
     """Chat, carbons, an avatar, a bookmark, keys of OMEMO; then, on a new machine, the archive."""
     await subscription_handshake(a, b)
@@ -206,6 +215,7 @@ async def poezio_is_one_of_the_devices(a, b):
                 await poezio.shows("from the phone")
                 await poezio.types("/bookmarks")
                 await poezio.shows("orchard@rooms.localhost")
+        await second_is_over()
         with tempfile.TemporaryDirectory() as home:
             async with Poezio(phone, home) as poezio:
                 await poezio.shows("Your JID is", phone.bare)
@@ -256,6 +266,7 @@ async def poezio_is_in_a_room(a, b):
                 await poezio.shows("Your JID is", juliet.bare)
                 # Until the roster is there, poezio takes no commands.
                 await poezio.shows(romeo.bare.split("@")[0])
+                await second_is_over()
                 await poezio.types(f"/join {room}/Desk")
                 await romeo.sees("available", "Desk", role="participant")
                 await poezio.shows("Romeo", "before you came")
