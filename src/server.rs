@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub use listeners::{LISTENERS, Listener, Services};
 
 use crate::config::{Config, ListenConfig, Pending};
-use crate::host::{DomainError, ServerState};
+use crate::host::{DomainError, ServerState, privileges};
 use crate::limit::raise_open_files;
 use crate::listen::{self, Acceptor, Refused};
 use crate::router::Router;
@@ -109,7 +109,8 @@ impl Server {
         state.budgets.apply(&config, raise_open_files());
         keep_to_quota(state.storage.as_ref(), &config);
         let config = Arc::new(config);
-        state.config.store(Arc::clone(&config));
+        let before = state.config.swap(Arc::clone(&config));
+        privileges::tell_changes(state, &before, &config);
         self.note_certificates();
         tracing::info!("configuration applied");
         Ok(config)

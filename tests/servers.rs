@@ -8,8 +8,12 @@ mod chat;
 mod forged;
 #[path = "servers/greedy.rs"]
 mod greedy;
+#[path = "servers/denied.rs"]
+mod denied;
 #[path = "servers/house.rs"]
 mod house;
+#[path = "servers/last_items.rs"]
+mod last_items;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "servers/remote.rs"]

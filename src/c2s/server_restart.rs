@@ -101,6 +101,13 @@ pub async fn restore(router: &Arc<Router>) -> storage::Result<()> {
     if restored.len() + lost > 0 {
         tracing::info!(restored = restored.len(), lost, "restored sessions of the previous run");
     }
+    // Those on other servers may have come and gone meanwhile; those here are restored, too.
+    if !restored.is_empty() {
+        let of = Arc::clone(router);
+        drop(server.tasks.spawn("contact-probes", async move {
+            of.probe_contacts(|jid| of.server.ours(jid.domain()).is_none()).await;
+        }));
+    }
     // Only when all are restored: if the time of one is over, the others are told of its end.
     for (session, left) in restored {
         let (of, limits) = (Arc::clone(router), config.limits.clone());

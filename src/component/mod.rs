@@ -76,6 +76,10 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
         error = read;
     }
     drop(entered);
+    if !table.is_connected(&domain) && !stopping.is_cancelled() {
+        let work = probe::gone(Arc::clone(&router), domain.clone());
+        drop(server.tasks.spawn("component-gone", work));
+    }
     tracing::info!(%peer, host = %domain, condition = error.as_ref().map(|e| e.condition.as_str()), "component disconnected");
     refuse_what_waits(&router, &mut queue).await;
     drop(farewell(channel.into_inner(), Vec::new(), error.as_ref()).await);

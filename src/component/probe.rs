@@ -1,43 +1,40 @@
-//! A component has come back: its users are asked for their presence again (RFC 6121 §4.3), for all of ours who are
-//! online and see it.
+//! A component has come back: its users are asked for their presence again (RFC 6121 §4.3). It has gone: they are not
+//! available any more.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::host::{Route as _, contact_list};
-use crate::jid::BareJid;
+use crate::host::Origin;
+use crate::host::components::Components;
+use crate::jid::Jid;
 use crate::router::Router;
 use crate::stanza::{Presence, PresenceKind, Stanza};
 
 /// Sends the probes.
 pub(super) async fn contacts(router: Arc<Router>, domain: SmolStr) {
-    let server = &router.server;
-    let sessions = server.sessions.all();
-    let online = sessions.iter().filter(|session| session.available().is_some());
-    let users: HashSet<BareJid> = online.map(|session| session.jid().to_bare()).collect();
-    drop(sessions);
-    for user in users {
-        if server.tasks.stopping().is_cancelled() {
+    router.probe_contacts(|jid| is_at(&router, jid, &domain)).await;
+}
+
+/// Tells users who are online that their contacts at the component are not available any more: it cannot say so itself.
+pub(super) async fn gone(router: Arc<Router>, domain: SmolStr) {
+    for (user, contact) in router.seen_contacts(|jid| is_at(&router, jid, &domain)).await {
+        let server = &router.server;
+        let is_back = server.shared::<Components>().is_connected(&domain);
+        if is_back || server.tasks.stopping().is_cancelled() {
             return;
         }
-        let contacts = match contact_list::of(server, &user).await {
-            Ok(contacts) => contacts,
-            Err(error) => {
-                tracing::warn!(%error, "cannot read a roster to probe contacts at a component");
-                return;
-            }
-        };
-        let config = server.config.load_full();
-        let is_there = |jid: &crate::jid::Jid| {
-            config.component(jid.domain()).is_some_and(|component| component.domain == domain)
-        };
-        for contact in contacts.iter().filter(|contact| contact.subscription.is_to()) {
-            if is_there(&contact.jid) {
-                let probe = Presence::bare(PresenceKind::Probe, user.clone(), contact.jid.clone());
-                router.route(Stanza::Presence(probe)).await;
-            }
+        let origin = Origin::Component(contact.domain().into());
+        let presence = Presence::bare(PresenceKind::Unavailable, contact, user);
+        let sent = router.from_domain(&origin, Stanza::Presence(presence)).await;
+        if let Err(condition) = sent {
+            tracing::debug!(condition = condition.as_str(), "a contact does not go");
         }
     }
+}
+
+/// Whether the address is at this component.
+fn is_at(router: &Router, jid: &Jid, domain: &str) -> bool {
+    let config = router.server.config.load();
+    config.component(jid.domain()).is_some_and(|component| component.domain == domain)
 }

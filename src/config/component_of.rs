@@ -61,6 +61,32 @@ mod tests {
     }
 
     #[test]
+    fn what_a_component_may_do_is_checked() {
+        let one = "[[component]]\ndomain = 'irc.localhost'\nsecret = 'a'\n";
+        for (line, expected) in [
+            ("presence = 'roster'", "may not get rosters"),
+            ("presence = 'roster'\nroster = 'set'", "may not get rosters"),
+            ("roster = 'all'", "`roster`"),
+            ("iq = { 'a' = 'all' }", "has \"all\" for \"a\""),
+            ("iq = { '' = 'get' }", "has an empty namespace"),
+            ("iq = 'a'", "must be a table of namespaces"),
+            ("delegate = { 'urn:xmpp:delegation:2' = [] }", "cannot be delegated"),
+            ("delegate = { 'a' = [''] }", "has an empty attribute"),
+            ("delegate = ['a']", "must be a table of namespaces"),
+        ] {
+            let problem = read(&format!("{one}{line}\n")).unwrap_err();
+            assert!(problem.contains(expected), "{line}: {problem}");
+        }
+        let text = "roster = 'get'\npresence = 'roster'\niq = { 'b' = 'both' }\n\
+                    delegate = { 'c' = ['d', 'e'], 'f' = [] }\n";
+        let config = read(&format!("{one}{text}")).unwrap();
+        let component = config.component("irc.localhost").unwrap();
+        assert!(component.requests("b").allow(crate::stanza::IqKind::Set));
+        assert!(!component.requests("c").allow(crate::stanza::IqKind::Get));
+        assert!(component.is_pushed() && component.delegate.len() == 2);
+    }
+
+    #[test]
     fn the_port_is_open_if_there_is_a_component() {
         let ports = |text: &str| {
             let text = format!("{text}\n[[component]]\ndomain = 'irc.localhost'\nsecret = 'a'\n");

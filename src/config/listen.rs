@@ -48,6 +48,10 @@ section! {
     /// there is a `[[component]]`, it is port 5347 of the loopback interface.
     components: Vec<SocketAddr> = Vec::new() => Addresses, Restart;
 
+    /// External components (XEP-0114) with TLS from the first byte, for components on other machines. They need the
+    /// certificate of the first host, or of the host that they ask for by SNI. If nothing is set, there is no such port.
+    components_tls: Vec<SocketAddr> = Vec::new() => Addresses, Restart;
+
     /// Proxy for bytestreams (XEP-0065, SOCKS5): clients that do not reach each other send files through it. If nothing
     /// is set, there is none.
     proxy65: Vec<SocketAddr> = everywhere(domains, 7777) => Addresses, Restart;
@@ -106,6 +110,7 @@ const LISTENERS: &[(&str, &str, &str)] = &[
     ("https", "https", "HTTPS"),
     ("monitoring", "monitoring", "programs that watch the server"),
     ("components", "components", "components"),
+    ("components_tls", "components_tls", "components with TLS"),
     ("proxy65", "proxy65", "files from client to client"),
 ];
 
@@ -138,6 +143,7 @@ pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut P
         ("https", &listen.https),
         ("monitoring", &listen.monitoring),
         ("components", &listen.components),
+        ("components_tls", &listen.components_tls),
         ("proxy65", &listen.proxy65),
     ];
     for (i, (later, theirs)) in listeners.iter().enumerate() {

@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use super::node_change::NodeChange;
-use crate::jid::BareJid;
+use crate::jid::{BareJid, Jid};
 use crate::session::{Interests, SessionRef};
 use crate::stanza::{Message, Presence};
 use crate::storage::RosterItem;
@@ -45,6 +45,16 @@ pub enum Event<'a> {
     ItemsChanged {
         /// What has changed.
         change: &'a NodeChange,
+    },
+    /// A client of a contact on another server is available to a user, and it is known of which nodes it wants to hear
+    /// (XEP-0163 §4.3.3): once, until it is gone or wants others. Told by `modules/capabilities.rs`.
+    RemoteClientAvailable {
+        /// One of our users.
+        user: &'a BareJid,
+        /// The client, by its full address.
+        client: &'a Jid,
+        /// The nodes.
+        interests: &'a Interests,
     },
     /// A client has entered a room of ours (XEP-0045 §7.2). Told by `modules/muc`, when the client was told who is
     /// there.
@@ -138,6 +148,8 @@ pub enum EventKind {
     InterestsChanged,
     /// [`Event::ItemsChanged`]
     ItemsChanged,
+    /// [`Event::RemoteClientAvailable`]
+    RemoteClientAvailable,
     /// [`Event::RoomEntered`]
     RoomEntered,
     /// [`Event::RoomLeft`]
@@ -165,6 +177,7 @@ impl Event<'_> {
             Self::ContactChanged { .. } => EventKind::ContactChanged,
             Self::InterestsChanged { .. } => EventKind::InterestsChanged,
             Self::ItemsChanged { .. } => EventKind::ItemsChanged,
+            Self::RemoteClientAvailable { .. } => EventKind::RemoteClientAvailable,
             Self::RoomEntered { .. } => EventKind::RoomEntered,
             Self::RoomLeft { .. } => EventKind::RoomLeft,
             Self::RoomMessage { .. } => EventKind::RoomMessage,

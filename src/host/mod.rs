@@ -76,7 +76,7 @@ pub use node_change::{Changed, NodeChange};
 pub use origin::Origin;
 pub use outbox::Outbox;
 pub use remote_interests::RemoteInterests;
-pub use remote_servers::{RemoteServers, StreamRow};
+pub use remote_servers::{RemoteRule, RemoteServers, StreamRow};
 pub use reply::Reply;
 pub use requests::{Answer, RequestError, Requests};
 pub use roster_lock::{RosterLock, RosterLocks};

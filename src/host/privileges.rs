@@ -3,9 +3,13 @@
 //! The configuration of a component grants its privileges. They apply to the host below which the component is, or to
 //! all hosts if it is below none.
 
-use super::components::{self, is_of_host};
-use super::{Host, ServerState};
-use crate::config::{ComponentConfig, Config, MessageGrant, PresenceGrant, RequestGrant};
+use std::sync::Arc;
+
+use super::components::{self, Components, is_of_host};
+use super::{Host, ServerState, delegations};
+use crate::config::{
+    ComponentConfig, Config, MessageGrant, NamespaceGrant, PresenceGrant, RequestGrant,
+};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::random::random_id;
@@ -31,7 +35,66 @@ pub fn component_at<'a>(
 /// they apply. None if it has no privileges.
 #[must_use]
 pub fn advertised(server: &ServerState, component: &ComponentConfig) -> Vec<Stanza> {
-    let Some(privilege) = privilege(component) else { return Vec::new() };
+    privilege(component).map_or_else(Vec::new, |privilege| messages(server, component, &privilege))
+}
+
+/// The configuration has changed: components that are connected are told of their privileges and namespaces anew, if these
+/// are others now. A privilege that was taken away is told, too.
+pub fn tell_changes(server: &Arc<ServerState>, before: &Config, after: &Config) {
+    let table = server.shared::<Components>();
+    for new in after.components.iter().filter(|new| table.is_connected(&new.domain)) {
+        let Some(old) = before.components.iter().find(|old| old.domain == new.domain) else {
+            continue;
+        };
+        let mut told = Vec::new();
+        if grants(old) != grants(new) {
+            told = messages(server, new, &all_perms(old, new));
+        }
+        if old.delegate != new.delegate {
+            told.extend(delegations::advertised(server, new));
+            let work = delegations::ask(Arc::clone(server), new.domain.as_str().into());
+            let work = server.tasks.stopping().run_until_cancelled_owned(work);
+            drop(server.tasks.spawn("component-features", work));
+        }
+        let Ok(to) = Jid::domain_only(&new.domain) else { continue };
+        for stanza in told {
+            if components::send(server, &to, stanza).is_err() {
+                tracing::debug!(host = %new.domain, "a component is not told of its privileges");
+            }
+        }
+    }
+}
+
+/// What is granted.
+fn grants(
+    component: &ComponentConfig,
+) -> (RequestGrant, bool, MessageGrant, PresenceGrant, &[NamespaceGrant]) {
+    let ComponentConfig { roster, message, presence, iq, .. } = component;
+    (*roster, component.is_pushed(), *message, *presence, iq)
+}
+
+/// `<privilege/>` with everything, also with what is not granted any more.
+fn all_perms(old: &ComponentConfig, new: &ComponentConfig) -> Node {
+    let perm = |access: &str, kind: &str| element("perm").attr("access", access).attr("type", kind);
+    let push = if new.is_pushed() { "true" } else { "false" };
+    let gone = old.iq.iter().filter(|old| new.iq.iter().all(|new| new.ns != old.ns));
+    let gone = gone.map(|each| (&each.ns, RequestGrant::None));
+    let namespaces = new.iq.iter().map(|each| (&each.ns, each.requests)).chain(gone);
+    let namespaces: Vec<_> = namespaces
+        .map(|(ns, requests)| element("namespace").attr("ns", ns).attr("type", requests.word()))
+        .collect();
+    let iq = (!namespaces.is_empty())
+        .then(|| element("perm").attr("access", "iq").children(namespaces));
+    element("privilege")
+        .ns(NS)
+        .child(perm("roster", new.roster.word()).attr("push", push))
+        .child(perm("message", new.message.word()))
+        .children(iq)
+        .child(perm("presence", new.presence.word()))
+}
+
+/// A message of each host to which the privileges apply.
+fn messages(server: &ServerState, component: &ComponentConfig, privilege: &Node) -> Vec<Stanza> {
     let Ok(to) = Jid::domain_only(&component.domain) else { return Vec::new() };
     let hosts = server.hosts().iter();
     let hosts = hosts.filter(|host| is_of_host(server, &component.domain, &host.domain));

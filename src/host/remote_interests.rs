@@ -15,8 +15,17 @@ pub struct RemoteInterests(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    by_user: FxHashMap<BareJid, Vec<(Jid, Arc<Interests>)>>,
+    by_user: FxHashMap<BareJid, Vec<Client>>,
     clients: usize,
+}
+
+struct Client {
+    jid: Jid,
+    interests: Arc<Interests>,
+    /// Users here who know of it with these interests.
+    known_to: Vec<BareJid>,
+    /// Users here who are to be told when its interests are known.
+    wait: Vec<BareJid>,
 }
 
 impl SharedState for RemoteInterests {}
@@ -27,8 +36,8 @@ impl RemoteInterests {
     pub fn get(&self, client: &Jid) -> Option<Arc<Interests>> {
         let state = self.0.lock();
         let clients = state.by_user.get(&client.to_bare())?;
-        let found = clients.iter().find(|(own, _)| own == client);
-        found.map(|(_, interests)| Arc::clone(interests))
+        let found = clients.iter().find(|own| own.jid == *client);
+        found.map(|own| Arc::clone(&own.interests))
     }
 
     /// A client wants to hear of this from now on.
@@ -39,12 +48,39 @@ impl RemoteInterests {
             *state = State::default();
         }
         let clients = state.by_user.entry(client.to_bare()).or_default();
-        if let Some((_, own)) = clients.iter_mut().find(|(own, _)| own == client) {
-            *own = interests;
+        if let Some(own) = clients.iter_mut().find(|own| own.jid == *client) {
+            if own.interests.key() != interests.key() {
+                own.known_to.clear();
+            }
+            own.interests = interests;
         } else if clients.len() < MOST_OF_USER {
-            clients.push((client.clone(), interests));
+            let (known_to, wait) = Default::default();
+            clients.push(Client { jid: client.clone(), interests, known_to, wait });
             state.clients += 1;
         }
+    }
+
+    /// A client is available to a user here. Its interests, if they are known and the user does not know of it yet.
+    #[must_use]
+    pub fn is_available_to(&self, client: &Jid, user: &BareJid) -> Option<Arc<Interests>> {
+        let mut state = self.0.lock();
+        let clients = state.by_user.get_mut(&client.to_bare())?;
+        let own = clients.iter_mut().find(|own| own.jid == *client)?;
+        let list = if own.interests.is_known() { &mut own.known_to } else { &mut own.wait };
+        if list.contains(user) || list.len() >= MOST_USERS {
+            return None;
+        }
+        list.push(user.clone());
+        own.interests.is_known().then(|| Arc::clone(&own.interests))
+    }
+
+    /// The users who waited until the interests of a client were known.
+    #[must_use]
+    pub fn take_waiting(&self, client: &Jid) -> Vec<BareJid> {
+        let mut state = self.0.lock();
+        let clients = state.by_user.get_mut(&client.to_bare());
+        let own = clients.and_then(|clients| clients.iter_mut().find(|own| own.jid == *client));
+        own.map(|own| std::mem::take(&mut own.wait)).unwrap_or_default()
     }
 
     /// A client is gone.
@@ -52,7 +88,7 @@ impl RemoteInterests {
         let (mut state, user) = (self.0.lock(), client.to_bare());
         let Some(clients) = state.by_user.get_mut(&user) else { return };
         let before = clients.len();
-        clients.retain(|(own, _)| own != client);
+        clients.retain(|own| own.jid != *client);
         let (removed, is_empty) = (before - clients.len(), clients.is_empty());
         state.clients -= removed;
         if is_empty {
@@ -65,7 +101,7 @@ impl RemoteInterests {
     pub fn wanting(&self, user: &BareJid, node: &str) -> Vec<Jid> {
         let state = self.0.lock();
         let clients = state.by_user.get(user).into_iter().flatten();
-        clients.filter(|(_, own)| own.has(node)).map(|(client, _)| client.clone()).collect()
+        clients.filter(|own| own.interests.has(node)).map(|own| own.jid.clone()).collect()
     }
 
     /// Whether no client is known.
@@ -79,6 +115,8 @@ impl RemoteInterests {
 const MOST: usize = 200_000;
 /// Clients of one user.
 const MOST_OF_USER: usize = 32;
+/// Users here of whom it is known that they know a client.
+const MOST_USERS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -112,5 +150,30 @@ mod tests {
             all.remove(&client(&format!("juliet@c.example/{number}")));
         }
         assert!(all.is_empty());
+    }
+
+    #[test]
+    fn a_user_hears_once_of_a_client_when_its_interests_are_known() {
+        let all = RemoteInterests::default();
+        let client = Jid::parse("juliet@c.example/a").unwrap();
+        let [romeo, nurse] =
+            ["romeo@a.example", "nurse@a.example"].map(|jid| BareJid::parse(jid).unwrap());
+        assert!(all.is_available_to(&client, &romeo).is_none());
+        all.set(&client, Arc::new(Interests::default().until_known("key".into())));
+        for user in [&romeo, &nurse, &romeo] {
+            assert!(all.is_available_to(&client, user).is_none());
+        }
+        let known = |key: &str| Arc::new(Interests::new(key.into(), vec!["x".into()]));
+        all.set(&client, known("key"));
+        let waiting = all.take_waiting(&client);
+        assert_eq!(waiting, [romeo.clone(), nurse]);
+        for user in &waiting {
+            assert!(all.is_available_to(&client, user).is_some());
+            assert!(all.is_available_to(&client, user).is_none());
+        }
+        all.set(&client, known("other"));
+        assert!(all.is_available_to(&client, &romeo).is_some());
+        all.remove(&client);
+        assert!(all.is_available_to(&client, &romeo).is_none());
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::jid::BareJid;
 use crate::stanza::{Stanza, StanzaError};
+use crate::storage;
 
 /// A stream to or from another server, as administrators see it.
 #[derive(Clone, Debug)]
@@ -27,6 +28,15 @@ pub struct StreamRow {
     pub waiting: usize,
 }
 
+/// A domain that an administrator has allowed or denied by a command, or with `*.` all below it, too.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RemoteRule {
+    /// `example.net`, or `*.example.net`.
+    pub pattern: String,
+    /// Whether we talk to it.
+    pub is_allowed: bool,
+}
+
 /// Takes stanzas to other servers.
 #[async_trait]
 pub trait RemoteServers: Send + Sync {
@@ -43,6 +53,19 @@ pub trait RemoteServers: Send + Sync {
 
     /// Ends all streams to and from this domain. Returns how many.
     fn close(&self, domain: &str) -> usize;
+
+    /// The domains that were allowed or denied by commands.
+    fn stored_rules(&self) -> Vec<RemoteRule>;
+
+    /// Allows or denies a domain, or with `*.` all below it, too; `None`: the configuration decides again. Streams to
+    /// domains that are denied now end. `false` if there was nothing to take back.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn set_rule(&self, pattern: &str, is_allowed: Option<bool>) -> storage::Result<bool>;
+
+    /// What holds for this domain: names and values.
+    fn show(&self, domain: &str) -> Vec<(&'static str, Value)>;
 
     /// Connects to the server of this domain, in the name of a host of ours, and tells what there is: names and values.
     async fn test(&self, from: &str, domain: &str) -> Vec<(&'static str, Value)>;

@@ -24,6 +24,7 @@ use crate::host::{
     Cx, Manifest, Module, Registry, RemoteInterests, RequestError, ServerState, SharedState,
     Status, Xep,
 };
+use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::caps::{self, Advertised, Told};
 use crate::session::{Interests, Session, SessionRef};
@@ -152,31 +153,35 @@ pub async fn read(cx: &mut Cx<'_>, own: &Session, presence: &Presence) {
 /// not known, the client is asked, once for all of us.
 pub async fn read_remote(cx: &mut Cx<'_>, presence: &Presence) {
     let Some(remote) = cx.server.find_shared::<RemoteInterests>() else { return };
-    let Some(client) = presence.head.from.clone().filter(crate::jid::Jid::is_full) else { return };
+    let Some(client) = presence.head.from.clone().filter(Jid::is_full) else { return };
     match presence.kind {
         PresenceKind::Unavailable => return remote.remove(&client),
         PresenceKind::Available => {}
         _ => return,
     }
     let Some(advertised) = Advertised::of(&presence.content) else { return };
+    let Some(user) = presence.head.to.as_ref().map(|to| to.to_bare()) else { return };
     let before = remote.get(&client).unwrap_or_default();
     if *before.key() == advertised.key {
-        return;
+        return tell_available(cx, &user, &client).await;
     }
     let known = cx.server.shared::<Known>();
     if let Some(known) = known.find(cx.server, &advertised.key).await {
-        return remote.set(&client, known);
+        remote.set(&client, known);
+        return tell_available(cx, &user, &client).await;
     }
     let query = element("query").ns(ns::DISCO_INFO).attr("node", &advertised.node);
     // The account asks: its contact answers nobody else (RFC 6121 §8.5.3.1).
-    let Some(from) = presence.head.to.as_ref().map(|to| to.to_bare().into_jid()) else { return };
+    let from = user.clone().into_jid();
     let Ok((request, answer)) = cx.server.request(from, client.clone(), IqKind::Get, query) else {
         return;
     };
     let pending = Arc::new(before.until_known(advertised.key.clone()));
     remote.set(&client, Arc::clone(&pending));
+    // The user waits.
+    drop(remote.is_available_to(&client, &user));
     cx.outbox.send(request);
-    let (known, remote) = (known.clone(), remote.clone());
+    let (known, remote, route) = (known.clone(), remote.clone(), cx.server.route());
     let work = async move {
         let answer = answer.within(DEADLINE).await;
         let Ok(answer) = answer.map_err(drop).and_then(|answer| match answer.kind {
@@ -196,12 +201,29 @@ pub async fn read_remote(cx: &mut Cx<'_>, presence: &Presence) {
             false => Arc::new(interests),
         };
         // Meanwhile it may have gone, or have another hash.
-        if remote.get(&client).is_some_and(|own| own.key() == interests.key()) {
-            remote.set(&client, interests);
+        if remote.get(&client).is_none_or(|own| own.key() != interests.key()) {
+            return;
+        }
+        remote.set(&client, Arc::clone(&interests));
+        for user in remote.take_waiting(&client) {
+            if let (Some(route), Some(_)) = (&route, remote.is_available_to(&client, &user)) {
+                let (user, client, interests) = (&user, &client, &*interests);
+                let event = Event::RemoteClientAvailable { user, client, interests };
+                route.tell(user.domain(), event).await;
+            }
         }
     };
     let stopping = cx.server.tasks.stopping();
     drop(cx.server.tasks.spawn("capabilities", stopping.run_until_cancelled_owned(work)));
+}
+
+/// Tells features that a client on another server is available to a user, if its interests are known and that is new.
+async fn tell_available(cx: &mut Cx<'_>, user: &BareJid, client: &Jid) {
+    let remote = cx.server.find_shared::<RemoteInterests>();
+    if let Some(interests) = remote.and_then(|remote| remote.is_available_to(client, user)) {
+        let interests = &*interests;
+        lifecycle::tell(cx, Event::RemoteClientAvailable { user, client, interests }).await;
+    }
 }
 
 /// A session of the server before continues: it shares its interests with the others of its kind.

@@ -23,6 +23,7 @@ mod photo;
 pub mod presence;
 mod privileged;
 pub mod probe;
+mod probe_contacts;
 mod release;
 mod remote;
 mod route;

@@ -61,6 +61,45 @@ impl Servers {
         links + streams.map(|stream| stream.end()).count()
     }
 
+    /// Ends the streams of domains to which we do not talk any more.
+    pub(super) fn end_denied(&self) {
+        let rules = self.rules();
+        let mut remotes: Vec<_> = self.rows().into_iter().map(|row| row.remote).collect();
+        remotes.dedup();
+        for remote in remotes.iter().filter(|remote| !remote.is_empty() && !rules.may_talk(remote)) {
+            self.end(remote);
+        }
+    }
+
+    /// What holds for a domain, and what is known of it now.
+    pub(super) fn about(&self, remote: &str) -> Vec<(&'static str, Value)> {
+        let rules = self.rules();
+        let (may_talk, exception) = (rules.may_talk(remote), rules.exception(remote));
+        let why = match (exception, may_talk) {
+            _ if rules.is_ours(remote) => "it is served here".to_owned(),
+            (Some(rule), true) => format!("`s2s allow {}` was given", rule.pattern),
+            (Some(rule), false) => format!("`s2s deny {}` was given", rule.pattern),
+            (None, true) => "the configuration allows it".to_owned(),
+            (None, false) => "`s2s.deny` lists it, or `s2s.allow` does not".to_owned(),
+        };
+        let rows = self.rows().into_iter().filter(|row| row.remote == remote);
+        let (incoming, outgoing): (Vec<_>, Vec<_>) = rows.partition(|row| row.direction == "in");
+        let proof = match rules.is_dialback_enough(remote) {
+            true => "a certificate, or dialback",
+            false => "a certificate that is valid for it",
+        };
+        vec![
+            ("domain", json!(remote)),
+            ("may_talk", json!(may_talk)),
+            ("why", json!(why)),
+            ("proof", json!(proof)),
+            ("incoming", json!(incoming.len())),
+            ("outgoing", json!(outgoing.len())),
+            ("waiting", json!(outgoing.iter().map(|row| row.waiting).sum::<usize>())),
+            ("failed", json!(self.remotes.why_not(remote).map(|why| why.why))),
+        ]
+    }
+
     /// Connects to the server of a domain, and tells what there is. Nothing is sent but what a stream begins with.
     pub(super) async fn try_out(&self, local: &str, remote: &str) -> Vec<(&'static str, Value)> {
         let pair = Pair { local: local.into(), remote: remote.into() };

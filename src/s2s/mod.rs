@@ -9,6 +9,7 @@ mod backoff;
 mod bounce;
 mod dial;
 mod dialback;
+mod exceptions;
 mod failure;
 mod flow;
 mod incoming;

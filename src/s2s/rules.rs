@@ -6,18 +6,24 @@ use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
 use crate::config::{Config, S2sPolicy};
+use crate::host::RemoteRule;
 
 /// The rules of one moment: a stream that has begun keeps them.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     ours: Arc<FxHashSet<SmolStr>>,
     config: Arc<Config>,
+    exceptions: Arc<Vec<RemoteRule>>,
 }
 
 impl Rules {
-    /// `ours`: the domains that this server answers for.
-    pub(super) fn new(ours: Arc<FxHashSet<SmolStr>>, config: Arc<Config>) -> Self {
-        Self { ours, config }
+    /// `ours`: the domains that this server answers for. `exceptions`: what commands have allowed or denied.
+    pub(super) fn new(
+        ours: Arc<FxHashSet<SmolStr>>,
+        config: Arc<Config>,
+        exceptions: Arc<Vec<RemoteRule>>,
+    ) -> Self {
+        Self { ours, config, exceptions }
     }
 
     /// Whether the domain is ours: of a host, of a service, or of an external component.
@@ -30,10 +36,20 @@ impl Rules {
         self.config.default_domain()
     }
 
-    /// Whether we talk to this domain at all.
+    /// Whether we talk to this domain at all. What a command has said of the domain itself counts most, then what one
+    /// has said of the nearest domain above, then the configuration.
     pub(super) fn may_talk(&self, domain: &str) -> bool {
+        if let Some(exception) = self.exception(domain) {
+            return exception.is_allowed;
+        }
         let lists = &self.config.s2s;
         !matches(&lists.deny, domain) && (lists.allow.is_empty() || matches(&lists.allow, domain))
+    }
+
+    /// What a command has said of this domain.
+    pub(super) fn exception(&self, domain: &str) -> Option<&RemoteRule> {
+        let all = self.exceptions.iter().filter(|rule| is_of(&rule.pattern, domain));
+        all.max_by_key(|rule| (!rule.pattern.starts_with("*."), rule.pattern.len()))
     }
 
     /// Whether dialback is enough to prove this domain. Else a certificate is needed that is valid for it.
@@ -46,12 +62,16 @@ impl Rules {
 
 /// Whether a pattern of the list stands for the domain: `example.net`, or `*.example.net` for it and all below it.
 fn matches(list: &[String], domain: &str) -> bool {
-    list.iter().any(|pattern| match pattern.strip_prefix("*.") {
+    list.iter().any(|pattern| is_of(pattern, domain))
+}
+
+fn is_of(pattern: &str, domain: &str) -> bool {
+    match pattern.strip_prefix("*.") {
         None => pattern == domain,
         Some(parent) => {
             domain.strip_suffix(parent).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         }
-    })
+    }
 }
 
 #[cfg(test)]
@@ -61,7 +81,17 @@ impl Rules {
         let text = format!("[s2s]\n{text}\n[[host]]\ndomain = 'a.example'\n");
         let config = Config::parse(&text, "the test").expect("the text is right");
         let ours = ["a.example", "b.example", "rooms.a.example"].map(SmolStr::new);
-        Self::new(Arc::new(ours.into_iter().collect()), Arc::new(config))
+        Self::new(Arc::new(ours.into_iter().collect()), Arc::new(config), Arc::default())
+    }
+
+    /// The same with what commands have said.
+    fn with(mut self, exceptions: &[(&str, bool)]) -> Self {
+        let rule = |(pattern, is_allowed): &(&str, bool)| RemoteRule {
+            pattern: (*pattern).to_owned(),
+            is_allowed: *is_allowed,
+        };
+        self.exceptions = Arc::new(exceptions.iter().map(rule).collect());
+        self
     }
 }
 
@@ -85,6 +115,30 @@ mod tests {
         let rules = Rules::for_tests("allow = '*.c.example'\ndeny = 'x.c.example'");
         assert!(rules.may_talk("c.example") && rules.may_talk("rooms.c.example"));
         assert!(!rules.may_talk("d.example") && !rules.may_talk("x.c.example"));
+    }
+
+    #[test]
+    fn what_a_command_has_said_counts_more_than_the_configuration() {
+        let said = [
+            ("*.evil.example", false),
+            ("good.evil.example", true),
+            ("*.very.good.evil.example", false),
+            ("bad.example", true),
+        ];
+        let rules = Rules::for_tests("deny = 'bad.example'").with(&said);
+        for (domain, may) in [
+            ("c.example", true),
+            ("bad.example", true),
+            ("evil.example", false),
+            ("good.evil.example", true),
+            ("x.good.evil.example", false),
+            ("very.good.evil.example", false),
+        ] {
+            assert_eq!(rules.may_talk(domain), may, "{domain}");
+        }
+        let rules = Rules::for_tests("allow = 'c.example'").with(&[("d.example", true)]);
+        assert!(rules.may_talk("c.example") && rules.may_talk("d.example"));
+        assert!(!rules.may_talk("e.example"));
     }
 
     #[test]

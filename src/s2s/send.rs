@@ -12,10 +12,11 @@ use super::link::{Link, NotTaken, Waiting};
 use super::live::live;
 use super::pair::Pair;
 use super::servers::{LINKS, Servers};
-use crate::host::{RemoteServers, StreamRow};
+use crate::host::{RemoteRule, RemoteServers, StreamRow};
 use crate::jid::BareJid;
 use crate::limit::{Action, BudgetScope, Held};
 use crate::stanza::{Condition, Stanza, StanzaError};
+use crate::storage;
 
 impl Servers {
     /// The stream of a link has ended that was a peer's. What waits needs a stream of ours.
@@ -116,6 +117,20 @@ impl RemoteServers for Servers {
 
     fn close(&self, domain: &str) -> usize {
         self.end(domain)
+    }
+
+    fn stored_rules(&self) -> Vec<RemoteRule> {
+        self.exceptions.all().to_vec()
+    }
+
+    async fn set_rule(&self, pattern: &str, is_allowed: Option<bool>) -> storage::Result<bool> {
+        let done = self.exceptions.set(self.server(), pattern, is_allowed).await?;
+        self.end_denied();
+        Ok(done)
+    }
+
+    fn show(&self, domain: &str) -> Vec<(&'static str, Value)> {
+        self.about(domain)
     }
 
     async fn test(&self, from: &str, domain: &str) -> Vec<(&'static str, Value)> {

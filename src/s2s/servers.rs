@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 
 use super::attempts::Turns;
 use super::backoff::Remotes;
+use super::exceptions::Exceptions;
 use super::key::DialbackKey;
 use super::link::Link;
 use super::pair::Pair;
@@ -17,6 +18,7 @@ use super::rules::Rules;
 use super::streams::Streams;
 use crate::host::{Host, OurDomain, ServerState};
 use crate::router::Router;
+use crate::storage;
 use crate::stream::connection::Connection;
 use crate::tls::Certificates;
 
@@ -34,6 +36,8 @@ pub struct Servers {
     /// Those that other servers have opened.
     pub(super) streams: Streams,
     ours: Arc<FxHashSet<SmolStr>>,
+    /// What administrators have allowed and denied by commands.
+    pub(super) exceptions: Exceptions,
     own_addresses: OnceLock<Vec<SocketAddr>>,
     pub(super) links: Mutex<FxHashMap<Pair, Arc<Link>>>,
     pub(super) own: Weak<Self>,
@@ -62,10 +66,19 @@ impl Servers {
             verifications: Turns::new(VERIFICATIONS),
             streams: Streams::default(),
             ours,
+            exceptions: Exceptions::default(),
             own_addresses: OnceLock::new(),
             links: Mutex::default(),
             own: own.clone(),
         })
+    }
+
+    /// Reads which domains administrators have allowed and denied. Called before the first connection.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn read_exceptions(&self) -> storage::Result<()> {
+        self.exceptions.read(self.server()).await
     }
 
     /// Says where this server listens for others: there it never connects to.
@@ -83,7 +96,8 @@ impl Servers {
 
     /// The rules of this moment.
     pub(super) fn rules(&self) -> Rules {
-        Rules::new(Arc::clone(&self.ours), self.server().config.load_full())
+        let config = self.server().config.load_full();
+        Rules::new(Arc::clone(&self.ours), config, self.exceptions.all())
     }
 
     /// The host to which a domain of ours belongs: its certificate stands for both.

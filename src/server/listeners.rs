@@ -18,7 +18,7 @@ use crate::tls::Purpose;
 pub type Listener = listen::Listener<Services>;
 
 /// All listeners, in the order in which logs and `status` name them.
-pub static LISTENERS: [Listener; 9] = [
+pub static LISTENERS: [Listener; 10] = [
     Listener {
         name: "starttls",
         option: "listen.c2s",
@@ -73,6 +73,13 @@ pub static LISTENERS: [Listener; 9] = [
         option: "listen.components",
         addresses: |listen| &listen.components,
         transport: Transport::Plain,
+        serve: serve_component,
+    },
+    Listener {
+        name: "components_tls",
+        option: "listen.components_tls",
+        addresses: |listen| &listen.components_tls,
+        transport: Transport::Tls(Purpose::StartTls),
         serve: serve_component,
     },
     Listener {

@@ -116,7 +116,9 @@ async fn servers(
     let secret = state.storage.accounts().secret().await?;
     let resolver = Arc::new(Dns::new(config.s2s.resolver));
     let (router, certificates) = (Arc::clone(router), Arc::clone(certificates));
-    Ok(Some(Servers::new(router, certificates, resolver, &secret)))
+    let servers = Servers::new(router, certificates, resolver, &secret);
+    servers.read_exceptions().await?;
+    Ok(Some(servers))
 }
 
 /// Where the server listens for other servers.

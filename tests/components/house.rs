@@ -29,12 +29,7 @@ pub(crate) struct House {
 impl House {
     pub(crate) async fn new(options: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let text = format!(
-            "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\ncomponents = []\n\
-             [[host]]\ndomain = 'localhost'\n\
-             [[component]]\ndomain = 'irc.localhost'\nsecret = 'north'\nname = 'IRC'\n{options}\n"
-        );
-        let mut config = Config::parse(&text, "the test").unwrap();
+        let mut config = Config::parse(&text(options), "the test").unwrap();
         data.path().clone_into(&mut config.data);
         let (storage, tasks) = (MemoryStorage::new(), Tasks::new());
         let (keys, created) = (derive_keys("secret", 4096).unwrap(), Clock::system().now());
@@ -47,6 +42,13 @@ impl House {
         storage.accounts().create(&accounts).await.unwrap();
         let server = Server::start(config, storage, Clock::system(), tasks.clone()).await.unwrap();
         Self { server, tasks, _data: data }
+    }
+
+    /// Applies another configuration.
+    pub(crate) fn reload(&self, options: &str) {
+        let mut config = Config::parse(&text(options), "the test").unwrap();
+        self.server.state().config.load().data.clone_into(&mut config.data);
+        self.server.reload(config).unwrap();
     }
 
     pub(crate) fn connect(&self) -> Peer {
@@ -121,6 +123,15 @@ impl House {
         assert_eq!(self.server.state().metrics.panics.get(), 0);
         assert!(self.tasks.stop(Duration::from_secs(10)).await.is_empty());
     }
+}
+
+/// The configuration.
+fn text(options: &str) -> String {
+    format!(
+        "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\ncomponents = []\n\
+         [[host]]\ndomain = 'localhost'\n\
+         [[component]]\ndomain = 'irc.localhost'\nsecret = 'north'\nname = 'IRC'\n{options}\n"
+    )
 }
 
 pub(crate) fn header(to: &str, ns: &str) -> String {

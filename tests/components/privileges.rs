@@ -68,6 +68,29 @@ async fn privileges_are_told_after_the_handshake() {
 }
 
 #[tokio::test]
+async fn a_component_is_told_when_its_privileges_change() {
+    let house = House::new("roster = 'both'\niq = { 'urn:xmpp:ping' = 'get' }").await;
+    let mut irc = house.component().await;
+    irc.hears("</message>").await;
+    house.reload("roster = 'get'\nroster_push = false\nmessage = 'outgoing'");
+    let heard = irc.hears("</message>").await;
+    let expected = format!(
+        "<privilege xmlns='{NS}'><perm access='roster' type='get' push='false'/>\
+         <perm access='message' type='outgoing'/>\
+         <perm access='iq'><namespace ns='urn:xmpp:ping' type='none'/></perm>\
+         <perm access='presence' type='none'/></privilege>"
+    );
+    assert!(heard.contains(&expected), "{heard}");
+    is_refused(&mut irc, &roster("set", "1", "<item jid='a@b'/>"), "forbidden").await;
+    // What has not changed is not told.
+    house.reload("roster = 'get'\nroster_push = false\nmessage = 'outgoing'");
+    irc.say(roster("get", "2", "")).await;
+    let heard = irc.hears("id='2'").await;
+    assert!(!heard.contains("<message"), "{heard}");
+    house.close().await;
+}
+
+#[tokio::test]
 async fn a_component_reads_and_changes_the_roster_of_a_user() {
     let house = House::new(ALL).await;
     let mut juliet = house.client("juliet", "balcony").await;

@@ -1,4 +1,4 @@
-//! `s2s list`, `s2s close` and `s2s test`: streams to and from other servers. They need a running server.
+//! `s2s list`, `show`, `close`, `allow`, `deny`, `reset` and `test`: streams to and from other servers. They need a running server.
 
 use std::sync::Arc;
 
@@ -65,6 +65,83 @@ async fn close(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, Command
         n => format!("Ended {n} streams of {domain}."),
     };
     Ok(Outcome::Done { text, json: json!({ "remote": domain, "closed": closed }) })
+}
+
+const PATTERN: Argument =
+    needed("remote", ArgumentKind::Text, "The domain of another server; `*.` before it: all below it, too");
+
+pub(super) static ALLOW: Command = Command {
+    path: &["s2s", "allow"],
+    about: "Talk to a domain, whatever the configuration says",
+    arguments: &[PATTERN],
+    permission: Permission::Write,
+    question: None,
+    without_server: WithoutServer::NotRunning,
+    run: |cx, arguments| Box::pin(set_rule(cx, arguments, Some(true))),
+};
+
+pub(super) static DENY: Command = Command {
+    path: &["s2s", "deny"],
+    about: "Do not talk to a domain, whatever the configuration says, and end its streams",
+    arguments: &[PATTERN],
+    permission: Permission::Write,
+    question: None,
+    without_server: WithoutServer::NotRunning,
+    run: |cx, arguments| Box::pin(set_rule(cx, arguments, Some(false))),
+};
+
+pub(super) static RESET: Command = Command {
+    path: &["s2s", "reset"],
+    about: "Take `s2s allow` or `s2s deny` back: the configuration decides",
+    arguments: &[PATTERN],
+    permission: Permission::Write,
+    question: None,
+    without_server: WithoutServer::NotRunning,
+    run: |cx, arguments| Box::pin(set_rule(cx, arguments, None)),
+};
+
+async fn set_rule(
+    cx: &CommandCx,
+    arguments: &Arguments,
+    is_allowed: Option<bool>,
+) -> Result<Outcome, CommandError> {
+    let text = arguments.required("remote")?;
+    let pattern = match text.strip_prefix("*.") {
+        Some(parent) => format!("*.{}", domain(parent)?),
+        None => domain(text)?,
+    };
+    let done = servers(cx)?.set_rule(&pattern, is_allowed).await?;
+    let text = match is_allowed {
+        Some(true) => format!("This server talks to {pattern}."),
+        Some(false) => format!("This server does not talk to {pattern}."),
+        None if done => format!("The configuration decides about {pattern}."),
+        None => {
+            let none = format!("{pattern} was neither allowed nor denied by a command");
+            return Err(CommandError::NotFound(none));
+        }
+    };
+    Ok(Outcome::Done { text, json: json!({ "remote": pattern, "allowed": is_allowed }) })
+}
+
+pub(super) static SHOW: Command = Command {
+    path: &["s2s", "show"],
+    about: "Show what holds for another server, or which domains commands have allowed and denied",
+    arguments: &[optional("remote", ArgumentKind::Text, "The domain of another server")],
+    permission: Permission::Read,
+    question: None,
+    without_server: WithoutServer::NotRunning,
+    run: |cx, arguments| Box::pin(show(cx, arguments)),
+};
+
+async fn show(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let servers = servers(cx)?;
+    if let Some(text) = arguments.text("remote") {
+        return Ok(facts(&servers.show(&domain(text)?)));
+    }
+    let rows = servers.stored_rules().into_iter();
+    let word = |is_allowed| if is_allowed { "allow" } else { "deny" };
+    let rows = rows.map(|rule| vec![json!(rule.pattern), json!(word(rule.is_allowed))]);
+    Ok(Outcome::Table { columns: vec!["remote".into(), "rule".into()], rows: rows.collect() })
 }
 
 pub(super) static TEST: Command = Command {

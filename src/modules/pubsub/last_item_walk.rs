@@ -98,7 +98,7 @@ impl Walk {
                 continue;
             }
             let Some((owner, items)) = self.read.last().cloned() else { continue };
-            let mut reader = Reader { place: Place::of(owner), user: &user, relation: None };
+            let mut reader = Reader::new(Place::of(owner), &user);
             let now = server.clock.now();
             while let Some(item) = items.get(self.given) {
                 let is_wanted = self
@@ -185,7 +185,7 @@ async fn visible(server: &ServerState, user: &BareJid) -> storage::Result<Vec<Ba
 }
 
 /// A user who reads the nodes of an account.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     place: Place,
     user: &'a BareJid,
     /// What the user is for the account, once it is known.
@@ -199,9 +199,19 @@ struct Relation {
     sees_presence: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// A user, and an account.
+    pub(super) fn new(place: Place, user: &'a BareJid) -> Self {
+        Self { place, user, relation: None }
+    }
+
+    /// The account.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Whether the user may read the node of this item.
-    async fn may_read(&mut self, server: &ServerState, item: &Ready) -> storage::Result<bool> {
+    pub(super) async fn may_read(&mut self, server: &ServerState, item: &Ready) -> storage::Result<bool> {
         if *self.user == self.place.owner {
             return Ok(true);
         }
@@ -235,7 +245,7 @@ impl Reader<'_> {
     }
 
     /// The event, from the store if it is large. `None` if the item is not there any more.
-    async fn content(
+    pub(super) async fn content(
         &self,
         server: &ServerState,
         ready: &Ready,

@@ -24,6 +24,7 @@ mod ownerless;
 mod place;
 mod publish;
 mod recipients;
+mod remote_last_items;
 mod request;
 mod retract;
 mod service;
@@ -82,6 +83,7 @@ impl Module for PubSub {
         on.listener(EventKind::ItemsChanged, &notify::Notifier);
         on.listener(EventKind::ContactChanged, &access::OfContacts);
         on.listener(EventKind::InterestsChanged, &last_item_sender::Sender);
+        on.listener(EventKind::RemoteClientAvailable, &remote_last_items::ForRemotes);
         on.listener(EventKind::SessionAvailable, &subscriber_online::OfService);
         on.listener(EventKind::SubscriptionOpened, &last_item_sender::Sender);
         on.listener(EventKind::SessionUnavailable, &last_item_sender::Sender);
