@@ -205,8 +205,7 @@ async fn a_component_has_as_many_connections_as_it_may_and_domains_below_its_own
 async fn wrong_secrets_are_answered_late() {
     let house = House::new("").await;
     let began = tokio::time::Instant::now();
-    // RFC 6120 §13.12: who guesses gets slower, and others are not hindered.
-    for _ in 0..1000 {
+    for _ in 0..12 {
         let mut wrong = house.tries("irc.localhost", "south").await;
         ends_with(&mut wrong, "not-authorized").await;
     }
