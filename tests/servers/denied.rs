@@ -17,6 +17,7 @@ async fn a_domain_is_denied_and_allowed_at_once_and_after_a_restart() {
     let mut juliet = two.b.online("juliet").await;
     romeo.say("<message to='juliet@b.example' type='chat'><body>one</body></message>").await;
     juliet.hears("<body>one</body>").await;
+    juliet.hears("</message>").await;
     let remote = two.a.server.state().remote_servers().unwrap();
     assert!(remote.set_rule("*.b.example", Some(false)).await.unwrap());
     while !remote.streams().is_empty() {
