@@ -4,12 +4,12 @@
 
 #[path = "servers/chat.rs"]
 mod chat;
+#[path = "servers/denied.rs"]
+mod denied;
 #[path = "servers/forged.rs"]
 mod forged;
 #[path = "servers/greedy.rs"]
 mod greedy;
-#[path = "servers/denied.rs"]
-mod denied;
 #[path = "servers/house.rs"]
 mod house;
 #[path = "servers/last_items.rs"]

@@ -83,8 +83,8 @@ fn all_perms(old: &ComponentConfig, new: &ComponentConfig) -> Node {
     let namespaces: Vec<_> = namespaces
         .map(|(ns, requests)| element("namespace").attr("ns", ns).attr("type", requests.word()))
         .collect();
-    let iq = (!namespaces.is_empty())
-        .then(|| element("perm").attr("access", "iq").children(namespaces));
+    let iq =
+        (!namespaces.is_empty()).then(|| element("perm").attr("access", "iq").children(namespaces));
     element("privilege")
         .ns(NS)
         .child(perm("roster", new.roster.word()).attr("push", push))

@@ -66,7 +66,8 @@ impl Servers {
         let rules = self.rules();
         let mut remotes: Vec<_> = self.rows().into_iter().map(|row| row.remote).collect();
         remotes.dedup();
-        for remote in remotes.iter().filter(|remote| !remote.is_empty() && !rules.may_talk(remote)) {
+        for remote in remotes.iter().filter(|remote| !remote.is_empty() && !rules.may_talk(remote))
+        {
             self.end(remote);
         }
     }

@@ -67,8 +67,11 @@ async fn close(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, Command
     Ok(Outcome::Done { text, json: json!({ "remote": domain, "closed": closed }) })
 }
 
-const PATTERN: Argument =
-    needed("remote", ArgumentKind::Text, "The domain of another server; `*.` before it: all below it, too");
+const PATTERN: Argument = needed(
+    "remote",
+    ArgumentKind::Text,
+    "The domain of another server; `*.` before it: all below it, too",
+);
 
 pub(super) static ALLOW: Command = Command {
     path: &["s2s", "allow"],

@@ -211,7 +211,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether the user may read the node of this item.
-    pub(super) async fn may_read(&mut self, server: &ServerState, item: &Ready) -> storage::Result<bool> {
+    pub(super) async fn may_read(
+        &mut self,
+        server: &ServerState,
+        item: &Ready,
+    ) -> storage::Result<bool> {
         if *self.user == self.place.owner {
             return Ok(true);
         }
