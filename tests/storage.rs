@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "functions of tests")]
 
+#[path = "storage/accounts.rs"]
+mod accounts;
 #[path = "storage/api_tokens.rs"]
 mod api_tokens;
 #[path = "storage/busy.rs"]
@@ -24,6 +26,8 @@ mod invitations;
 mod messages;
 #[path = "storage/nodes.rs"]
 mod nodes;
+#[path = "storage/pages.rs"]
+mod pages;
 #[path = "storage/portable.rs"]
 mod portable;
 #[path = "storage/pubsub.rs"]
@@ -38,6 +42,8 @@ mod room_lists;
 mod rooms;
 #[path = "storage/rosters.rs"]
 mod rosters;
+#[path = "storage/sessions.rs"]
+mod sessions;
 #[path = "storage/uploads.rs"]
 mod uploads;
 
@@ -81,6 +87,18 @@ macro_rules! suite {
 }
 
 suite! {
+    accounts:
+        a_login_is_noted
+        accounts_are_counted_by_domain
+        accounts_are_listed_in_order_and_by_page
+        an_account_is_made_once
+        keys_are_added_to_the_proven_password
+        keys_are_of_one_hash
+        keys_are_replaced_together
+        many_accounts_are_made_at_once
+        administrators_are_known_by_their_role
+        the_secret_stays_the_same
+    ;
     api_tokens:
         a_token_is_found_by_its_hash
         an_account_has_so_many_tokens_and_those_that_are_over_do_not_count
@@ -94,29 +112,15 @@ suite! {
     cases:
         a_closed_storage_answers_errors
         a_document_replaces_the_older_one
-        a_full_roster_still_takes_changes
-        a_login_is_noted
         a_long_document_comes_back_whole
         a_new_account_inherits_nothing
         a_removed_account_leaves_nothing
-        a_removed_item_raises_the_version
-        a_roster_comes_back_as_it_was_put
-        accounts_are_counted_by_domain
-        accounts_are_listed_in_order_and_by_page
-        an_account_is_made_once
         documents_of_a_kind_come_by_key
         ids_of_messages_are_never_used_again
-        keys_are_added_to_the_proven_password
-        keys_are_of_one_hash
-        keys_are_replaced_together
-        many_accounts_are_made_at_once
         messages_wait_in_order_and_by_page
         nobody_waits_for_a_full_neighbour
-        requests_do_not_fill_a_roster
         sixty_four_write_at_once
         the_limit_of_messages_is_kept
-        administrators_are_known_by_their_role
-        the_secret_stays_the_same
         what_is_not_there_is_none
     ;
     devices:
@@ -135,43 +139,25 @@ suite! {
         so_many_invitations_are_open
     ;
     messages:
-        a_count_is_remembered_with_its_message
         a_message_has_one_number_in_both_archives
         a_message_that_is_replaced_is_replaced_for_all
         a_message_to_oneself_is_held_once
-        a_number_that_is_not_in_the_archive_is_told
-        a_page_does_not_grow_without_bound
         a_removed_account_takes_its_archive
-        a_session_is_saved_found_and_forgotten
-        a_walk_by_pages_finds_each_message_once
-        an_archive_has_two_ends
         many_keep_at_once_and_all_is_in_order
-        many_sessions_come_and_go
-        messages_are_found_by_their_words
-        no_search_is_an_error
         numbers_grow_though_the_clock_goes_back
-        pages_are_what_was_asked_for
-        the_oldest_messages_are_forgotten_first
         too_many_waiting_is_told_by_the_receipt
         what_is_not_archived_is_gone_when_delivered
         what_was_handed_over_is_seen_at_once
     ;
-    uploads:
-        a_content_is_unused_when_no_file_has_it
-        a_full_quota_is_refused
-        a_slot_becomes_a_file_once
-        files_expire_and_slots_do
-        files_of_an_account_come_newest_first
-        files_share_a_quota_by_purpose
-        files_that_are_there_are_listed_apart
-        old_files_make_room_when_a_new_one_is_there
-    ;
-    push:
-        a_push_registration_comes_back_as_it_was_made
-        a_renewed_push_registration_outlives_an_old_error
-        push_registrations_count_for_the_quota
-        push_registrations_go_by_node_or_by_service
-        too_many_push_registrations_remove_the_stalest
+    pages:
+        a_number_that_is_not_in_the_archive_is_told
+        a_page_does_not_grow_without_bound
+        a_walk_by_pages_finds_each_message_once
+        an_archive_has_two_ends
+        messages_are_found_by_their_words
+        no_search_is_an_error
+        pages_are_what_was_asked_for
+        the_oldest_messages_are_forgotten_first
     ;
     pubsub:
         a_creator_has_a_share_of_a_service
@@ -187,6 +173,13 @@ suite! {
         pending_subscriptions_are_found
         the_last_item_of_each_node_is_found
         the_newest_items_stay
+    ;
+    push:
+        a_push_registration_comes_back_as_it_was_made
+        a_renewed_push_registration_outlives_an_old_error
+        push_registrations_count_for_the_quota
+        push_registrations_go_by_node_or_by_service
+        too_many_push_registrations_remove_the_stalest
     ;
     quota:
         a_full_account_forgets_what_was_delivered_first
@@ -217,9 +210,28 @@ suite! {
         occupants_come_and_go
     ;
     rosters:
+        a_full_roster_still_takes_changes
+        a_removed_item_raises_the_version
+        a_roster_comes_back_as_it_was_put
+        requests_do_not_fill_a_roster
         changes_since_a_version_are_told
         many_change_one_contact_and_nothing_is_lost
         so_many_removed_contacts_are_remembered
         what_others_have_changed_is_not_overwritten
+    ;
+    sessions:
+        a_count_is_remembered_with_its_message
+        a_session_is_saved_found_and_forgotten
+        many_sessions_come_and_go
+    ;
+    uploads:
+        a_content_is_unused_when_no_file_has_it
+        a_full_quota_is_refused
+        a_slot_becomes_a_file_once
+        files_expire_and_slots_do
+        files_of_an_account_come_newest_first
+        files_share_a_quota_by_purpose
+        files_that_are_there_are_listed_apart
+        old_files_make_room_when_a_new_one_is_there
     ;
 }

@@ -1,5 +1,9 @@
 //! Rule: no file is longer than a reader can hold in mind.
 
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+
 use syn::spanned::Spanned;
 
 use crate::source::{Fault, Source, expect_all, is_for_tests, lines_of, sources};
@@ -7,6 +11,27 @@ use crate::source::{Fault, Source, expect_all, is_for_tests, lines_of, sources};
 #[test]
 fn no_file_is_too_long() {
     expect_all(too_long);
+}
+
+/// Tests, benchmarks and examples, too: at most 500 lines.
+#[test]
+fn no_test_is_too_long() {
+    let mut long = Vec::new();
+    let mut folders: Vec<PathBuf> = ["tests", "benches", "examples"].map(Into::into).into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the folder is there") {
+            let path = entry.expect("it can be read").path();
+            match path.extension().and_then(OsStr::to_str) {
+                _ if path.is_dir() => folders.push(path),
+                Some("rs" | "py" | "mjs") => {
+                    let lines = fs::read_to_string(&path).expect("it is text").lines().count();
+                    long.extend((lines > 500).then(|| format!("{}: {lines}", path.display())));
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(long, [""; 0]);
 }
 
 /// How many lines a file may have, without its tests.

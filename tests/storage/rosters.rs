@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use waxwing::jid::{BareJid, Jid};
-use waxwing::storage::{RosterItem, Storage};
+use waxwing::storage::{RosterItem, Storage, StorageError, Subscription};
 
 use crate::cases::{item, make, user};
 
@@ -114,4 +114,74 @@ pub(crate) async fn many_change_one_contact_and_nothing_is_lost(s: Arc<dyn Stora
     groups.sort_by_key(|group| group.parse::<u32>().unwrap());
     assert_eq!(groups, (0..16).map(|n| n.to_string()).collect::<Vec<_>>());
     assert_eq!(s.roster().load(&romeo).await.unwrap().0 & 0xffff_ffff, 16);
+}
+
+pub(crate) async fn a_roster_comes_back_as_it_was_put(s: Arc<dyn Storage>) {
+    let romeo = user("romeo@localhost");
+    let mut juliet = RosterItem {
+        name: "Juliet \"J\" 💕".into(),
+        groups: vec!["Friends".into(), "a, b; [\"c\"]".into(), String::new()],
+        subscription: Subscription::Both,
+        pending_out: true,
+        pending_in: Some("<presence type='subscribe'><status>hi</status></presence>".into()),
+        approved: true,
+        ..item("juliet@example.org")
+    };
+    let request = RosterItem { listed: false, ..item("benvolio@localhost") };
+    let domain = RosterItem { subscription: Subscription::From, ..item("example.org") };
+    let mut last = 0;
+    for item in [&juliet, &request, &domain] {
+        let version = s.roster().put(&romeo, item, 10).await.unwrap();
+        assert!(version > last, "{version} after {last}");
+        last = version;
+    }
+    let (version, items) = s.roster().load(&romeo).await.unwrap();
+    assert_eq!(version, last);
+    assert_eq!(items, [request, domain, juliet.clone()]);
+    assert_eq!(s.roster().find(&romeo, &juliet.jid).await.unwrap(), Some(juliet.clone()));
+
+    juliet.subscription = Subscription::To;
+    juliet.pending_in = None;
+    juliet.groups.clear();
+    assert_eq!(s.roster().put(&romeo, &juliet, 10).await.unwrap(), last + 1);
+    assert_eq!(s.roster().find(&romeo, &juliet.jid).await.unwrap(), Some(juliet));
+    assert_eq!(s.roster().load(&user("juliet@localhost")).await.unwrap(), (0, vec![]));
+}
+
+pub(crate) async fn a_removed_item_raises_the_version(s: Arc<dyn Storage>) {
+    let romeo = user("romeo@localhost");
+    let contact = item("juliet@localhost");
+    let first = s.roster().put(&romeo, &contact, 10).await.unwrap();
+    assert_eq!(s.roster().remove(&romeo, &contact.jid).await.unwrap(), Some(first + 1));
+    assert_eq!(s.roster().remove(&romeo, &contact.jid).await.unwrap(), None);
+    assert_eq!(s.roster().load(&romeo).await.unwrap(), (first + 1, vec![]));
+    assert_eq!(s.roster().put(&romeo, &contact, 10).await.unwrap(), first + 2);
+}
+
+pub(crate) async fn a_full_roster_still_takes_changes(s: Arc<dyn Storage>) {
+    let romeo = user("romeo@localhost");
+    s.roster().put(&romeo, &item("a@localhost"), 2).await.unwrap();
+    let version = s.roster().put(&romeo, &item("b@localhost"), 2).await.unwrap();
+    let refused = s.roster().put(&romeo, &item("c@localhost"), 2).await;
+    assert!(matches!(refused, Err(StorageError::Limit(_))), "{refused:?}");
+    assert_eq!(s.roster().load(&romeo).await.unwrap().0, version);
+    let renamed = RosterItem { name: "B".into(), ..item("b@localhost") };
+    s.roster().put(&romeo, &renamed, 2).await.unwrap();
+    s.roster().remove(&romeo, &renamed.jid).await.unwrap();
+    s.roster().put(&romeo, &item("c@localhost"), 2).await.unwrap();
+}
+
+pub(crate) async fn requests_do_not_fill_a_roster(s: Arc<dyn Storage>) {
+    let romeo = user("romeo@localhost");
+    for n in 0..2 {
+        let request = RosterItem { listed: false, ..item(&format!("x{n}@localhost")) };
+        s.roster().put(&romeo, &request, 2).await.unwrap();
+    }
+    let third = RosterItem { listed: false, ..item("x2@localhost") };
+    let refused = s.roster().put(&romeo, &third, 2).await;
+    assert!(matches!(refused, Err(StorageError::Limit(_))), "{refused:?}");
+    s.roster().put(&romeo, &item("a@localhost"), 2).await.unwrap();
+    s.roster().put(&romeo, &item("x0@localhost"), 2).await.unwrap();
+    let refused = s.roster().put(&romeo, &item("x1@localhost"), 2).await;
+    assert!(matches!(refused, Err(StorageError::Limit(_))), "{refused:?}");
 }

@@ -13,7 +13,8 @@ use waxwing::jid::FullJid;
 use waxwing::storage::{MemoryStorage, Storage};
 
 use super::faulty::Faulty;
-use super::{House, PATIENCE, Peer};
+use super::house::{House, PATIENCE};
+use super::peer::Peer;
 
 /// A stanza, which has its id, and its records.
 type Stanza = (&'static str, &'static str, &'static [&'static str]);

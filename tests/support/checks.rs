@@ -4,7 +4,8 @@ use libtest_mimic::Trial;
 
 use super::element::elements;
 use super::matcher::difference;
-use super::script::{Action, Deed, parse, substitute};
+use super::script::{Action, Deed, parse};
+use super::substitute::substitute;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let checks: [(&str, fn()); 4] = [

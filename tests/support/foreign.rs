@@ -8,9 +8,10 @@ use std::time::Duration;
 use waxwing::host::AddressKind;
 use waxwing::stanza::IqKind;
 
+use super::answers::{ask, without_address};
 use super::client::{Client, Transcript};
 use super::element::Element;
-use super::requests::{self, ask, without_address};
+use super::requests;
 use super::script::Script;
 use super::server::Target;
 

@@ -12,8 +12,10 @@ use waxwing::host::AddressKind;
 use waxwing::modules;
 use waxwing::stanza::{Condition, IqKind};
 
+use super::answers::{Due, ask, ask_with, check, hear, without_address};
 use super::client::{Came, Client, Transcript, named};
-use super::element::{CLIENT, Element, Piece};
+use super::element::{CLIENT, Element};
+use super::payloads::{FORMS, OF_ROOMS, OPEN_TO_FRIENDS, SETS};
 use super::script::{Persona, Script};
 use super::server::Target;
 
@@ -24,17 +26,6 @@ pub(crate) struct Request {
     kind: IqKind,
     ns: &'static str,
     name: &'static str,
-}
-
-/// What is due for a stanza.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Due {
-    /// One answer, whatever it says.
-    Answer,
-    /// One error with this condition.
-    Error(Condition),
-    /// Nothing: it was an answer itself.
-    Nothing,
 }
 
 /// All of them, in the order of their names.
@@ -464,90 +455,6 @@ async fn befriend(romeo: &mut Client, nurse: &mut Client) -> Result<(), String> 
     }
 }
 
-/// Says something and gives all that is an answer to it.
-pub(crate) async fn ask(
-    client: &mut Client,
-    id: &str,
-    stanza: &str,
-) -> Result<Vec<Element>, String> {
-    ask_with(client, id, stanza, &format!("{id}-fence")).await
-}
-
-/// What it says, whoever says it.
-pub(crate) fn without_address(answer: &Element) -> Element {
-    let mut answer = answer.clone();
-    answer.attributes.retain(|(_, name, _)| !["from", "id"].contains(&name.as_str()));
-    answer
-}
-
-/// As [`ask`], with a name for the ping that ends it.
-async fn ask_with(
-    client: &mut Client,
-    id: &str,
-    stanza: &str,
-    fence: &str,
-) -> Result<Vec<Element>, String> {
-    client.send(stanza.as_bytes()).await?;
-    let came = hear(client, fence).await?;
-    let (answers, others): (Vec<_>, Vec<_>) =
-        came.into_iter().partition(|element| element.attribute("id") == Some(id));
-    // What an account is told of changes to itself.
-    let is_push = |element: &Element| {
-        let is_ours = [None, Some("romeo@localhost")].contains(&element.attribute("from"));
-        is_ours && (element.attribute("type") == Some("set") || element.is(CLIENT, "message"))
-    };
-    match others.iter().find(|element| !is_push(element)) {
-        Some(other) => Err(format!("nobody asked for {other}")),
-        None => Ok(answers),
-    }
-}
-
-/// All that comes before the answer to a ping.
-async fn hear(client: &mut Client, id: &str) -> Result<Vec<Element>, String> {
-    let ping =
-        format!("<iq type='get' id='{id}' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>");
-    client.send(ping.as_bytes()).await?;
-    let mut came = Vec::new();
-    loop {
-        match client.next().await? {
-            Came::Piece(Piece::Child(element)) if element.attribute("id") == Some(id) => {
-                return Ok(came);
-            }
-            Came::Piece(Piece::Child(element)) => came.push(element),
-            Came::Piece(Piece::Header(_)) => {}
-            other => return Err(format!("waiting for a pong, got {}", named(&other))),
-        }
-    }
-}
-
-fn check(answers: &[Element], due: Due) -> Result<(), String> {
-    let answer = match (answers, due) {
-        ([], Due::Nothing) => return Ok(()),
-        ([answer], Due::Answer | Due::Error(_)) => answer,
-        _ => return Err(format!("{due:?} was due, there are {} answers", answers.len())),
-    };
-    match (answer.attribute("type"), due) {
-        (Some("result"), Due::Answer) if answer.elements().count() <= 1 => Ok(()),
-        (Some("error"), _) => {
-            let condition = condition(answer).ok_or(format!("no good error: {answer}"))?;
-            let is_ours = condition == Condition::InternalServerError;
-            let is_due = due == Due::Answer && !is_ours || due == Due::Error(condition);
-            if is_due { Ok(()) } else { Err(format!("{due:?} was due, there is {answer}")) }
-        }
-        _ => Err(format!("{due:?} was due, there is {answer}")),
-    }
-}
-
-/// RFC 6120 §8.3.2: exactly one condition, and a type.
-fn condition(answer: &Element) -> Option<Condition> {
-    let error = answer.child(CLIENT, "error")?;
-    let of = "urn:ietf:params:xml:ns:xmpp-stanzas";
-    let mut named = error.elements().filter(|child| child.ns == of && child.name != "text");
-    let (Some(one), None) = (named.next(), named.next()) else { return None };
-    error.attribute("type")?;
-    Condition::ALL.iter().copied().find(|condition| condition.as_str() == one.name)
-}
-
 const ROMEO: &str = "romeo@localhost/orchard";
 const JULIET: &str = "juliet@localhost/balcony";
 /// Nobody has this resource.
@@ -560,74 +467,3 @@ const MAKE_A_ROOM: &str = "<presence to='garden@conference.localhost/Romeo'>\
      <x xmlns='http://jabber.org/protocol/muc'/></presence>\
      <iq type='set' id='make' to='garden@conference.localhost'>\
      <query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query></iq>";
-
-/// What a room answers.
-const OF_ROOMS: &[(IqKind, &str, &str)] = &[
-    (IqKind::Get, "http://jabber.org/protocol/disco#info", "query"),
-    (IqKind::Get, "http://jabber.org/protocol/disco#items", "query"),
-    (IqKind::Get, "http://jabber.org/protocol/muc#admin", "query"),
-    (IqKind::Set, "http://jabber.org/protocol/muc#admin", "query"),
-    (IqKind::Get, "http://jabber.org/protocol/muc#owner", "query"),
-    (IqKind::Set, "http://jabber.org/protocol/muc#owner", "query"),
-    (IqKind::Get, "jabber:iq:register", "query"),
-    (IqKind::Set, "jabber:iq:register", "query"),
-    (IqKind::Get, "urn:xmpp:mam:2", "query"),
-    (IqKind::Set, "urn:xmpp:mam:2", "query"),
-    (IqKind::Get, "urn:xmpp:mam:2", "metadata"),
-    (IqKind::Set, "urn:xmpp:message-moderate:1", "moderate"),
-    (IqKind::Get, "urn:xmpp:ping", "ping"),
-    (IqKind::Get, "vcard-temp", "vCard"),
-    (IqKind::Set, "vcard-temp", "vCard"),
-    (IqKind::Set, "http://jabber.org/protocol/commands", "command"),
-];
-
-/// What an account answers to those who may see its presence.
-const OPEN_TO_FRIENDS: &[(IqKind, &str, &str)] = &[
-    (IqKind::Get, "http://jabber.org/protocol/disco#info", "query"),
-    (IqKind::Get, "http://jabber.org/protocol/disco#items", "query"),
-    (IqKind::Get, "jabber:iq:last", "query"),
-    (IqKind::Get, "urn:xmpp:ping", "ping"),
-    (IqKind::Get, "vcard-temp", "vCard"),
-];
-
-/// XEP-0059, as nobody should write it.
-const SETS: &[&str] = &[
-    "",
-    "<max/>",
-    "<max>-1</max>",
-    "<max>0</max>",
-    "<max>ten</max>",
-    "<max>1e3</max>",
-    "<max>9007199254740992</max>",
-    "<max>1000000000000000000000000000000</max>",
-    "<max>1</max><max>2</max>",
-    "<max>\u{0661}</max>",
-    "<index>-1</index>",
-    "<index>9007199254740993</index>",
-    "<before/><after/>",
-    "<before>\u{1F600}</before>",
-    "<after>' OR 1=1 --</after>",
-    "<after>-1</after>",
-    "<after><max>1</max></after>",
-    "<set xmlns='http://jabber.org/protocol/rsm'/>",
-];
-
-/// XEP-0004, as nobody should write it.
-const FORMS: &[&str] = &[
-    "",
-    "text",
-    "<field/>",
-    "<field var=''/>",
-    "<field type='text-single'><value>a</value></field>",
-    "<field var='a'/><field var='a'/>",
-    "<field var='a' type='dance'><value>1</value></field>",
-    "<field var='FORM_TYPE'><value>urn:x:other</value></field>",
-    "<field var='FORM_TYPE'><value>urn:a</value><value>urn:b</value></field>",
-    "<field var='FORM_TYPE'/>",
-    "<field var='username'><value>a</value><value>b</value></field>",
-    "<field var='password'><value><b/></value></field>",
-    "<field var='limit'><value>-1</value></field>",
-    "<field var='with'><value>@</value></field>",
-    "<field var='start'><value>yesterday</value></field>",
-    "<reported/><item/><item><field var='a'/></item>",
-];

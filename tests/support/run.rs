@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::client::{Came, Client, Transcript, named};
 use super::element::{CLIENT, Element, Piece, STREAMS, elements};
 use super::matcher::{difference, kept};
-use super::script::{Action, Deed, Script, Step, substitute};
+use super::script::{Action, Deed, Script, Step};
 use super::server::Target;
+use super::substitute::substitute;
 
 /// Runs the whole script. The error is for people: the conversation so far, and what is wrong.
 pub(crate) async fn run(script: &Script, path: &str, target: &dyn Target) -> Result<(), String> {
