@@ -20,7 +20,7 @@ use crate::host::components::{ComponentQueue, Components, gone};
 use crate::host::{Route as _, ServerState, delegations, privileged_presence, privileges};
 use crate::listen::Accepted;
 use crate::router::Router;
-use crate::stanza::StreamCondition;
+use crate::stanza::{Stanza, StreamCondition};
 use crate::stream::channel::{Channel, SharedChannel};
 use crate::stream::connection::{farewell, write_all};
 use crate::stream::framing::Framing;
@@ -62,18 +62,18 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
     let welcome = welcome(&server, &domain);
     let acknowledged = write_all(&mut channel, &welcome, limits.write).await;
     let (channel, ended) = (SharedChannel::new(channel), CancellationToken::new());
-    let mut error = None;
+    let (mut error, mut unwritten) = (None, Vec::new());
     if acknowledged.is_ok() {
         if entered.is_first {
             begin(&router, &domain);
         }
         let link =
             stream::Link { router: &router, domain: &domain, channel: &channel, ended: &ended };
-        let (read, ()) = tokio::join!(
+        let (read, rest) = tokio::join!(
             stream::read(&link, &mut input),
             stream::write(&link, &mut queue, limits.write),
         );
-        error = read;
+        (error, unwritten) = (read, rest);
     }
     drop(entered);
     if !table.is_connected(&domain) && !stopping.is_cancelled() {
@@ -81,6 +81,7 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
         drop(server.tasks.spawn("component-gone", work));
     }
     tracing::info!(%peer, host = %domain, condition = error.as_ref().map(|e| e.condition.as_str()), "component disconnected");
+    refuse(&router, unwritten).await;
     refuse_what_waits(&router, &mut queue).await;
     drop(farewell(channel.into_inner(), Vec::new(), error.as_ref()).await);
     drop(counted);
@@ -119,6 +120,13 @@ fn welcome(server: &ServerState, domain: &str) -> Vec<u8> {
 async fn refuse_what_waits(router: &Router, queue: &mut ComponentQueue) {
     queue.close();
     while let Some(stanza) = queue.try_next() {
+        refuse(router, [stanza]).await;
+    }
+}
+
+/// Tells the senders that the component is gone.
+async fn refuse(router: &Router, stanzas: impl IntoIterator<Item = Stanza>) {
+    for stanza in stanzas {
         if let Some(answer) = gone().answer(&stanza) {
             router.route(answer).await;
         }

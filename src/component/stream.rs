@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::host::Origin;
@@ -11,7 +13,6 @@ use crate::ns;
 use crate::router::Router;
 use crate::stanza::{Refusal, Stanza, StreamCondition, StreamError};
 use crate::stream::channel::SharedChannel;
-use crate::stream::connection::write_all;
 use crate::stream::input::{Input, StreamEvent};
 use crate::xml::Frame;
 
@@ -98,28 +99,72 @@ async fn carry(link: &Link<'_>, frame: Frame) -> Result<(), StreamError> {
     Ok(())
 }
 
-/// Writes what is queued, as much as there is at once. Ends when the reading loop has ended.
-pub(super) async fn write(link: &Link<'_>, queue: &mut ComponentQueue, limit: Duration) {
-    loop {
+/// Writes what is queued, as much as there is at once. Ends when the reading loop has ended. Returns what was taken out
+/// of the queue and not written to its end.
+pub(super) async fn write(
+    link: &Link<'_>,
+    queue: &mut ComponentQueue,
+    limit: Duration,
+) -> Vec<Stanza> {
+    let unwritten = loop {
         let first = tokio::select! {
             biased;
-            () = link.ended.cancelled() => return,
+            () = link.ended.cancelled() => break Vec::new(),
             first = queue.next() => first,
         };
-        let Some(first) = first else { break };
-        let mut out = Vec::new();
-        first.write(None, &mut out);
-        while out.len() < MOST_AT_ONCE
-            && let Some(next) = queue.try_next()
-        {
-            next.write(None, &mut out);
+        let Some(first) = first else { break Vec::new() };
+        let (mut out, mut batch) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        while let Some(stanza) = next {
+            stanza.write(None, &mut out);
+            batch.push((out.len(), stanza));
+            next = if out.len() < MOST_AT_ONCE { queue.try_next() } else { None };
         }
-        if write_all(link.channel, &out, limit).await.is_err() {
-            break;
+        let (written, is_whole) = write_some(link.channel, &out, limit).await;
+        if !is_whole {
+            batch.retain(|(end, _)| *end > written);
+            break batch.into_iter().map(|(_, stanza)| stanza).collect();
+        }
+    };
+    link.ended.cancel();
+    unwritten
+}
+
+/// Writes all, as long as there is progress within `limit`. Returns how many bytes were written, and whether all were.
+async fn write_some(
+    mut channel: impl AsyncWrite + Unpin,
+    bytes: &[u8],
+    limit: Duration,
+) -> (usize, bool) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match timeout(limit, channel.write(&bytes[written..])).await {
+            Ok(Ok(count)) if count > 0 => written += count,
+            _ => return (written, false),
         }
     }
-    link.ended.cancel();
+    (written, matches!(timeout(limit, channel.flush()).await, Ok(Ok(()))))
 }
 
 /// Bytes of one write, but for its last stanza.
 const MOST_AT_ONCE: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn how_much_was_written_is_known_when_the_connection_breaks() {
+        let (ours, mut theirs) = tokio::io::duplex(4);
+        // Nobody reads.
+        let done = write_some(ours, b"abcdefgh", Duration::from_secs(1)).await;
+        assert_eq!(done, (4, false));
+        let mut read = Vec::new();
+        theirs.read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"abcd");
+        let (ours, _theirs) = tokio::io::duplex(9);
+        assert_eq!(write_some(ours, b"abcdefgh", Duration::from_secs(1)).await, (8, true));
+    }
+}

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHasher};
 use smol_str::SmolStr;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{ServerState, SharedState};
 use crate::jid::Jid;
@@ -37,6 +38,8 @@ pub struct ComponentLink {
     queue: mpsc::Sender<Stanza>,
     /// Bytes in the queue.
     bytes: AtomicUsize,
+    /// Cancelled when the connection has ended.
+    pub ended: CancellationToken,
 }
 
 /// The place of a connection. It is taken out when this is dropped.
@@ -72,7 +75,8 @@ impl Components {
         }
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let since = tokio::time::Instant::now();
-        let link = ComponentLink { number, peer, since, queue, bytes: AtomicUsize::new(0) };
+        let (bytes, ended) = (AtomicUsize::new(0), CancellationToken::new());
+        let link = ComponentLink { number, peer, since, queue, bytes, ended };
         let link = Arc::new(link);
         of_domain.push(Arc::clone(&link));
         let is_first = of_domain.len() == 1;
@@ -130,7 +134,8 @@ impl Components {
     }
 
     /// The connection by which two addresses talk.
-    fn link(&self, domain: &str, pair: Pair<'_>) -> Option<Arc<ComponentLink>> {
+    #[must_use]
+    pub fn link(&self, domain: &str, pair: Pair<'_>) -> Option<Arc<ComponentLink>> {
         let links = self.links.lock();
         let of_domain = links.get(domain).filter(|links| !links.is_empty())?;
         let chosen = match of_domain.len() {
@@ -181,6 +186,8 @@ impl Drop for Entered<'_> {
                 links.remove(&self.domain);
             }
         }
+        drop(links);
+        self.link.ended.cancel();
     }
 }
 
@@ -232,7 +239,7 @@ fn hash_of((from, to): Pair<'_>) -> u64 {
 }
 
 /// Sender and recipient.
-type Pair<'a> = (Option<&'a Jid>, Option<&'a Jid>);
+pub type Pair<'a> = (Option<&'a Jid>, Option<&'a Jid>);
 
 /// What may wait for one connection.
 const MOST_STANZAS: usize = 1000;

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use super::components::is_of_host;
+use super::components::{Components, is_of_host};
 use super::{Answer, Host, Origin, ServerState, SharedState};
 use crate::config::{ComponentConfig, Config};
 use crate::jid::Jid;
@@ -66,14 +66,16 @@ pub fn of_request<'a>(
     if config.components.iter().all(|component| component.delegate.is_empty()) {
         return None;
     }
-    if matches!(origin, Origin::Account(_)) {
-        return None;
-    }
     let payload = iq.payload()?;
     let has = |name: &str| payload.attr(name).is_some();
     let found = manager(server, config, host, (payload.ns(), &has))?;
-    let is_own = iq.head.from.as_ref().is_some_and(|from| found.has(from.domain()));
-    (!is_own).then_some(found)
+    (!is_own(found, origin)).then_some(found)
+}
+
+/// Whether this component itself asks, for a user or not.
+#[must_use]
+pub fn is_own(component: &ComponentConfig, origin: &Origin<'_>) -> bool {
+    origin.component().is_some_and(|domain| component.has(domain))
 }
 
 /// What a component is told of its namespaces when it has connected (§4.2): a message of each host at which they are
@@ -173,11 +175,20 @@ pub fn nest(server: &ServerState, host: &str, is_bare: bool, mut info: Info) -> 
     let config = server.config.load();
     let mut out = Vec::new();
     for component in &config.components {
+        if component.delegate.is_empty() || !is_of_host(server, &component.domain, host) {
+            continue;
+        }
+        let is_connected = server.shared::<Components>().is_connected(&component.domain);
         for each in &component.delegate {
             let key = (SmolStr::new(host), each.ns.clone(), is_bare);
-            if let Some(found) = server.shared::<NestedFeatures>().0.lock().get(&key) {
-                remove(&mut info, &each.ns);
-                out.extend_from_slice(found);
+            match server.shared::<NestedFeatures>().0.lock().get(&key) {
+                Some(found) if is_connected => {
+                    remove(&mut info, &each.ns);
+                    out.extend_from_slice(found);
+                }
+                // Nobody answers in this namespace; but what lacks the attributes, the server does.
+                _ if !is_connected && each.attributes.is_empty() => remove(&mut info, &each.ns),
+                _ => {}
             }
         }
     }

@@ -8,9 +8,14 @@ use crate::session::{Session, SessionRef};
 /// Who has sent a stanza. `router/accept.rs` checks that its `from` belongs to the origin.
 #[derive(Clone, Debug)]
 pub enum Origin<'a> {
-    /// A component that acts for this account as a privileged entity (XEP-0356): what the user may do by a client, it
-    /// may do, but for what belongs to a session.
-    Account(BareJid),
+    /// A component that acts for an account, or for a host, as a privileged entity (XEP-0356): what the user may do by a
+    /// client, it may do, but for what belongs to a session.
+    Account {
+        /// The address in whose name it acts.
+        user: BareJid,
+        /// The domain for which the component has authenticated.
+        component: SmolStr,
+    },
     /// A client, by its session. The stanza is handled in the task that owns the session.
     Client(&'a Session),
     /// An external component that has authenticated for this domain (XEP-0114 §3).
@@ -28,7 +33,7 @@ impl<'a> Origin<'a> {
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Account(_) => "privileged component",
+            Self::Account { .. } => "privileged component",
             Self::Client(_) => "client",
             Self::Component(_) => "component",
             Self::Internal => "server",
@@ -42,7 +47,7 @@ impl<'a> Origin<'a> {
     pub fn owned(&self) -> Option<&'a Session> {
         match self {
             Self::Client(session) => Some(session),
-            Self::Account(_)
+            Self::Account { .. }
             | Self::Component(_)
             | Self::Internal
             | Self::Server(_)
@@ -62,11 +67,20 @@ impl<'a> Origin<'a> {
         self.session().map(SessionRef::jid)
     }
 
+    /// The domain of the component, if the origin is one, be it that it acts for an account.
+    #[must_use]
+    pub fn component(&self) -> Option<&str> {
+        match self {
+            Self::Account { component, .. } | Self::Component(component) => Some(component),
+            Self::Client(_) | Self::Internal | Self::Server(_) | Self::Service(_) => None,
+        }
+    }
+
     /// The account for which the origin acts, if it is a client or acts for one.
     #[must_use]
     pub fn user(&self) -> Option<BareJid> {
         match self {
-            Self::Account(user) => Some(user.clone()),
+            Self::Account { user, .. } => Some(user.clone()),
             _ => self.client().map(|client| client.to_bare()),
         }
     }
@@ -75,7 +89,7 @@ impl<'a> Origin<'a> {
     #[must_use]
     pub fn is_of(&self, user: &BareJid) -> bool {
         match self {
-            Self::Account(account) => account == user,
+            Self::Account { user: account, .. } => account == user,
             _ => self.client().is_some_and(|jid| jid.bare_str() == user.as_str()),
         }
     }

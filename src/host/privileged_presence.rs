@@ -3,6 +3,7 @@
 //! A component that sees contacts gets each presence once, however many users have the contact: what it was told last is
 //! remembered. That is also what a component is told that connects later (§8).
 
+use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -23,16 +24,53 @@ pub struct SeenPresence(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    by_address: FxHashMap<(SmolStr, Jid), Known>,
+    by_address: FxHashMap<Key, Known>,
+    /// The same by the time of their last change, oldest first.
+    by_age: BTreeMap<u64, Key>,
+    /// The number of the last change.
+    last: u64,
     /// About how many bytes all of them occupy.
     bytes: usize,
+    /// Somebody was forgotten: who is not here may have been told.
+    has_forgotten: bool,
 }
+
+/// The host that sees it, and the address.
+type Key = (SmolStr, Jid);
 
 #[derive(Debug)]
 struct Known {
     hash: u64,
     presence: Presence,
     bytes: usize,
+    /// The number of its change.
+    change: u64,
+}
+
+impl Seen {
+    /// Whether it was there.
+    fn remove(&mut self, key: &Key) -> bool {
+        let Some(old) = self.by_address.remove(key) else { return false };
+        self.bytes -= old.bytes;
+        self.by_age.remove(&old.change);
+        true
+    }
+
+    /// Remembers presence. If there is no room, those that have not changed for the longest time are forgotten.
+    fn put(&mut self, key: Key, hash: u64, presence: Presence, most: usize) {
+        let bytes = presence.content.size() + OVERHEAD;
+        while self.bytes + bytes > most
+            && let Some((_, oldest)) = self.by_age.pop_first()
+        {
+            self.remove(&oldest);
+            self.has_forgotten = true;
+        }
+        self.bytes += bytes;
+        self.last += 1;
+        let change = self.last;
+        self.by_age.insert(change, key.clone());
+        self.by_address.insert(key, Known { hash, presence, bytes, change });
+    }
 }
 
 impl SharedState for SeenPresence {}
@@ -44,23 +82,15 @@ impl SeenPresence {
         let mut seen = self.0.lock();
         let key = (SmolStr::new(host), from);
         if presence.kind == PresenceKind::Unavailable {
-            let old = seen.by_address.remove(&key);
-            seen.bytes -= old.as_ref().map_or(0, |old| old.bytes);
-            return old.is_some();
+            return seen.remove(&key) || seen.has_forgotten;
         }
         let presence = kept(presence);
         let hash = hash(&presence);
         if seen.by_address.get(&key).is_some_and(|old| old.hash == hash) {
             return false;
         }
-        let old = seen.by_address.remove(&key);
-        seen.bytes -= old.map_or(0, |old| old.bytes);
-        let bytes = presence.content.size() + OVERHEAD;
-        // What does not fit is told, and perhaps told again.
-        if seen.bytes + bytes <= MOST_BYTES {
-            seen.bytes += bytes;
-            seen.by_address.insert(key, Known { hash, presence, bytes });
-        }
+        seen.remove(&key);
+        seen.put(key, hash, presence, MOST_BYTES);
         true
     }
 
@@ -205,6 +235,51 @@ fn hash(presence: &Presence) -> u64 {
 }
 
 /// Bytes of an entry besides its content.
-const OVERHEAD: usize = 400;
+const OVERHEAD: usize = 600;
 /// Bytes of all entries.
 const MOST_BYTES: usize = 32 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn presence(kind: PresenceKind, from: &str) -> Presence {
+        let [from, to] = [from, "a.example"].map(|jid| Jid::parse(jid).unwrap());
+        Presence::bare(kind, from, to)
+    }
+
+    #[test]
+    fn who_has_not_changed_for_the_longest_time_is_forgotten_first() {
+        let mut seen = Seen::default();
+        let most = 3 * (OVERHEAD + 200);
+        let key = |number: u32| {
+            (SmolStr::new("a.example"), Jid::parse(&format!("{number}@c.example")).unwrap())
+        };
+        let one = kept(&presence(PresenceKind::Available, "1@c.example"));
+        for number in 0..3 {
+            seen.put(key(number), 0, one.clone(), most);
+        }
+        // The first one changes.
+        assert!(seen.remove(&key(0)));
+        seen.put(key(0), 1, one.clone(), most);
+        for number in 3..6 {
+            seen.put(key(number), 0, one.clone(), most);
+        }
+        assert!(seen.bytes <= most && seen.has_forgotten);
+        assert!(seen.by_address.contains_key(&key(5)) && !seen.by_address.contains_key(&key(1)));
+        assert_eq!(seen.by_age.len(), seen.by_address.len());
+        while let Some(next) = seen.by_age.values().next().cloned() {
+            assert!(seen.remove(&next));
+        }
+        assert_eq!((seen.bytes, seen.by_address.len()), (0, 0));
+    }
+
+    #[test]
+    fn who_was_forgotten_is_said_to_be_gone() {
+        let seen = SeenPresence::default();
+        let gone = presence(PresenceKind::Unavailable, "x@c.example/r");
+        assert!(!seen.note("a.example", &gone), "it was never there");
+        seen.0.lock().has_forgotten = true;
+        assert!(seen.note("a.example", &gone));
+    }
+}

@@ -62,12 +62,13 @@ impl Module for Blocking {
 #[async_trait]
 impl IqHandler for Blocking {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
-        let Some(session) = cx.origin.owned() else { return Err(Condition::Forbidden.into()) };
-        let user = session.handle().jid().to_bare();
+        let user = cx.origin.user().ok_or(Condition::Forbidden)?;
         let payload = request.payload().ok_or(Condition::BadRequest)?;
         match payload.name() {
             "blocklist" => {
-                session.change_flags(|flags| flags.wants_blocklist = true);
+                if let Some(session) = cx.origin.owned() {
+                    session.change_flags(|flags| flags.wants_blocklist = true);
+                }
                 let list = block_list::of(cx.server, &user).await?;
                 let mut jids: Vec<_> = list.iter().cloned().collect();
                 jids.sort_unstable();

@@ -66,7 +66,9 @@ struct Asked {
 #[async_trait]
 impl IqHandler for Inbox {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
-        let session = cx.origin.owned().ok_or(Condition::Forbidden)?;
+        // What is found comes in messages, for which XEP-0356 has no form.
+        let session = cx.origin.owned();
+        let session = session.ok_or_else(|| Condition::Forbidden.text("only clients read an inbox"))?;
         if session.handle().is_anonymous() {
             return Err(Condition::Forbidden.text("only registered users may do this"));
         }

@@ -16,7 +16,7 @@ use crate::host::{
 use crate::jid::BareJid;
 use crate::ns;
 use crate::payload::data_form::{self, Field, FieldKind, Form, FormKind, Submitted};
-use crate::session::{CloseReason, SessionRef};
+use crate::session::CloseReason;
 use crate::stanza::{Condition, Iq, IqKind, Stanza, StanzaError};
 use crate::storage::Invitation;
 use crate::xml::{ElementRef, Node, element};
@@ -49,10 +49,7 @@ impl Module for Register {
 #[async_trait]
 impl IqHandler for Register {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
-        let Some(session) = cx.origin.session().cloned() else {
-            return Err(Condition::Forbidden.into());
-        };
-        let user = session.jid().to_bare();
+        let user = cx.origin.user().ok_or(Condition::Forbidden)?;
         let to = request.head.to.as_ref().ok_or(Condition::BadRequest)?;
         if to.domain() != user.domain() || (to.local().is_some() && *to != *user) {
             return Err(Condition::Forbidden.into());
@@ -63,9 +60,9 @@ impl IqHandler for Register {
             return Ok(Some(on_file(&user)));
         }
         if query.has_child(ns::REGISTER, "remove") {
-            return remove(cx, &session, &user, &query).await;
+            return remove(cx, &user, &query).await;
         }
-        change_password(cx, &session, &user, &query).await
+        change_password(cx, &user, &query).await
     }
 }
 
@@ -214,7 +211,6 @@ async fn make(
 /// XEP-0077 §3.3. Other sessions, which logged in with the old password, are closed.
 async fn change_password(
     cx: &Cx<'_>,
-    session: &SessionRef,
     user: &BareJid,
     query: &ElementRef<'_>,
 ) -> IqReply {
@@ -230,7 +226,7 @@ async fn change_password(
     if !is_own(BareJid::from_parts(Some(&name), user.domain())) && !is_own(BareJid::parse(&name)) {
         return Err(Condition::NotAllowed.text("you can only change your own password"));
     }
-    let changed = registration::change_password(cx.server, user, &password, Some(session)).await;
+    let changed = registration::change_password(cx.server, user, &password, cx.origin.session()).await;
     let is_there = changed.map_err(refused)?;
     if is_there { Ok(None) } else { Err(Condition::UnexpectedRequest.into()) }
 }
@@ -238,7 +234,6 @@ async fn change_password(
 /// XEP-0077 §3.2: a user removes the account.
 async fn remove(
     cx: &mut Cx<'_>,
-    session: &SessionRef,
     user: &BareJid,
     query: &ElementRef<'_>,
 ) -> IqReply {
@@ -253,7 +248,7 @@ async fn remove(
     }
     tracing::info!(jid = %user, "account removed by its owner");
     // An order to close overtakes what waits to be written, and the client is to read the answer.
-    let last = session.clone();
+    let Some(last) = cx.origin.session().cloned() else { return Ok(None) };
     let end = async move {
         tokio::time::sleep(ANSWER_FIRST).await;
         last.close(CloseReason::AccountRemoved);

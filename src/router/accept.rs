@@ -129,7 +129,7 @@ pub fn refuse(
 ///   (RFC 6120 §8.1.2.2), and `to` is at a domain of ours: this server is no relay.
 /// - A component: `from` is at the domain for which it has authenticated, which is not a host (XEP-0114
 ///   §3).
-/// - A component that acts for a user: `from` is the account (XEP-0356 §5, §6).
+/// - A component that acts for a user or a host: `from` is that address (XEP-0356 §5, §6).
 /// - A service: `from` is at its own domain.
 /// - This server: `from` is at a host.
 ///
@@ -152,7 +152,7 @@ pub fn accept(
     };
     let from = sender.domain();
     let is_owner = match origin {
-        Origin::Account(user) => sender.as_str() == user.as_str(),
+        Origin::Account { user, .. } => sender.as_str() == user.as_str(),
         Origin::Client(_) => true,
         Origin::Component(domain) => from == domain && server.ours(domain).is_none(),
         Origin::Internal => server.host(from).is_some(),

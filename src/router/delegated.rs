@@ -43,10 +43,8 @@ pub(super) async fn take_discovery(
     };
     let config = cx.server.config.load_full();
     let component = delegations::manager(cx.server, &config, &cx.host.domain, (special, &|_| true));
-    let is_own = |component: &ComponentConfig| {
-        iq.head.from.as_ref().is_some_and(|from| component.has(from.domain()))
-    };
-    let Some(component) = component.filter(|component| !is_own(component)) else { return Ok(None) };
+    let component = component.filter(|component| !delegations::is_own(component, cx.origin));
+    let Some(component) = component else { return Ok(None) };
     if !cx.origin.is_of(user) {
         blocking::refuse_incoming(cx, user, &iq.head).await?;
     }
@@ -56,10 +54,9 @@ pub(super) async fn take_discovery(
 /// Sends a request to a component. A task waits for the answer.
 fn hand_over(cx: &mut Cx<'_>, iq: &Iq, component: &ComponentConfig) -> Result<Outcome, Halt> {
     let away = || Halt::bounce(Condition::ServiceUnavailable, "the component is not connected");
-    if !cx.server.shared::<Components>().is_connected(&component.domain) {
-        return Err(away());
-    }
     let to = Jid::domain_only(&component.domain).map_err(|_| away())?;
+    let table = cx.server.shared::<Components>();
+    let link = table.link(&component.domain, (Some(&cx.host.jid), Some(&to))).ok_or_else(away)?;
     let by = iq.head.from.clone();
     let payload = delegations::wrap(iq);
     let begun = cx.server.request_by(by.as_ref(), cx.host.jid.clone(), to, IqKind::Set, payload);
@@ -69,8 +66,9 @@ fn hand_over(cx: &mut Cx<'_>, iq: &Iq, component: &ComponentConfig) -> Result<Ou
     let asked = iq.clone();
     let work = async move {
         // Whatever is wrong, the sender is told that nobody answers (§4.3).
-        let answered = answer.within(PATIENCE).await.ok();
-        let answer = answered.and_then(|carrier| delegations::unwrap(&asked, &carrier));
+        // So it is when the component is gone, too.
+        let answered = link.ended.run_until_cancelled(answer.within(PATIENCE)).await;
+        let answer = answered.and_then(Result::ok).and_then(|carrier| delegations::unwrap(&asked, &carrier));
         let answer = answer.map(Stanza::Iq).or_else(|| {
             StanzaError::from(Condition::ServiceUnavailable).answer(&Stanza::Iq(asked))
         });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::internal::Internal;
 use super::outcome::{self, Outcome};
-use super::route::{Router, drain, settle};
+use super::route::{Router, carry, drain, settle};
 use super::{bounce, iq, message};
 use crate::config::MessageGrant;
 use crate::host::privileges::{NS, component_at};
@@ -70,7 +70,7 @@ async fn roster(
     if !exists(router, user).await? {
         return Err(Condition::ItemNotFound.into());
     }
-    act(router, host, user, Stanza::Iq(request.clone())).await;
+    act(router, domain, host, user, Stanza::Iq(request.clone())).await;
     Ok(())
 }
 
@@ -95,14 +95,14 @@ async fn write(
         return Err(wrong());
     }
     if from.local().is_none() {
-        router.route(inner).await;
+        as_host(router, domain, host, inner).await;
         return Ok(());
     }
     let user = from.to_bare();
     if !exists(router, &user).await? {
         return Err(wrong());
     }
-    act(router, host, &user, inner).await;
+    act(router, domain, host, &user, inner).await;
     Ok(())
 }
 
@@ -158,7 +158,7 @@ async fn request(
     };
     let tasks = &router.server.tasks;
     drop(tasks.spawn("privileged-iq", tasks.stopping().run_until_cancelled_owned(work)));
-    act(router, host, user, request).await;
+    act(router, domain, host, user, request).await;
     Ok(())
 }
 
@@ -190,10 +190,19 @@ fn wrap(outer: &Iq, inner: Iq) -> Stanza {
     Stanza::Iq(answer)
 }
 
+/// Carries a message of the host to the end. It is not the server that writes: it has no rights of the server.
+async fn as_host(router: &Router, domain: &str, host: &Host, stanza: Stanza) {
+    let origin = Origin::Account { user: host.jid.to_bare(), component: domain.into() };
+    let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
+    carry(router, &origin, &mut outbox, &mut keeping, stanza).await;
+    drain(router, &mut outbox, &mut keeping, None).await;
+    settle(keeping).await;
+}
+
 /// Carries a stanza to the end as if the user had sent it.
-async fn act(router: &Router, host: &Host, user: &BareJid, stanza: Stanza) {
+async fn act(router: &Router, domain: &str, host: &Host, user: &BareJid, stanza: Stanza) {
     let Router { server, registry } = router;
-    let origin = &Origin::Account(user.clone());
+    let origin = &Origin::Account { user: user.clone(), component: domain.into() };
     let copy = stanza.clone();
     let (mut outbox, mut keeping) = (Outbox::default(), Keeping::of(&stanza, None));
     let mut cx = Cx { server, registry, host, origin, outbox: &mut outbox, keeping: &mut keeping };

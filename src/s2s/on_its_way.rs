@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::bounce::bounce;
+use super::failure::TOO_LARGE;
 use super::link::{Link, Waiting};
 use super::told::Takes;
 use crate::host::ServerState;
@@ -99,7 +101,10 @@ impl OnItsWay {
     ) {
         let until = Instant::now() + LAST_MOMENT;
         loop {
-            self.take(server, link, connection, takes);
+            let taken = self.take(server, link, connection, takes);
+            if !taken.too_large.is_empty() {
+                Box::pin(bounce(server, taken.too_large, TOO_LARGE)).await;
+            }
             if connection.is_written() && link.waiting() == 0 {
                 return;
             }

@@ -139,9 +139,13 @@ async fn an_answer_that_is_not_to_the_request_is_none() {
     .await;
     romeo.hears("<service-unavailable ").await;
     // It goes away with the request, and is away then.
+    romeo.patience = std::time::Duration::from_secs(20);
     romeo.say(notes("n1")).await;
     irc.hears("</delegation></iq>").await;
     drop(irc);
+    // That is told at once.
+    let heard = romeo.hears("<service-unavailable ").await;
+    assert!(heard.contains("id='n1' type='error'"), "{heard}");
     let table = house.server.state().shared::<waxwing::host::components::Components>();
     while table.is_connected("irc.localhost") {
         tokio::task::yield_now().await;
@@ -203,6 +207,89 @@ async fn what_a_component_announces_for_its_namespaces_is_announced_by_the_serve
         answers(&mut irc, &first(&heard, "id"), &inner).await;
         let heard = romeo.hears("</iq>").await;
         assert!(heard.contains("id='d' type='result'") && heard.contains("<x/>"), "{heard}");
+    }
+    house.close().await;
+}
+
+/// A component asks this in the name of juliet.
+fn for_juliet(component: &str, kind: &str, payload: &str) -> String {
+    format!(
+        "<iq from='{component}' to='juliet@localhost' type='{kind}' id='outer'>\
+         <privileged_iq xmlns='urn:xmpp:privilege:2'><iq xmlns='jabber:client' type='{kind}' id='inner'>\
+         {payload}</iq></privileged_iq></iq>"
+    )
+}
+
+#[tokio::test]
+async fn what_a_component_asks_for_a_user_is_answered_by_the_server_or_by_another_component() {
+    let house = House::new(
+        "delegate = { 'urn:example:notes' = [], 'jabber:iq:private' = [] }\n\
+         iq = { 'jabber:iq:private' = 'both' }\n\
+         [[component]]\ndomain = 'sms.localhost'\nsecret = 'north'\n\
+         iq = { 'urn:example:notes' = 'get' }",
+    )
+    .await;
+    let mut irc = house.component().await;
+    let mut sms = house.component_at("sms.localhost").await;
+    sms.hears("<privilege ").await;
+    // The component that answers in the namespace.
+    let query = "<query xmlns='jabber:iq:private'><a xmlns='b'>c</a></query>";
+    irc.say(for_juliet("irc.localhost", "set", query)).await;
+    let heard = irc.hears("</privilege></iq>").await;
+    assert!(heard.contains("id='inner' type='result'/>"), "{heard}");
+    assert!(!heard.contains("</delegation></iq>"), "{heard}");
+    irc.say(for_juliet("irc.localhost", "get", "<query xmlns='jabber:iq:private'><a xmlns='b'/></query>"))
+        .await;
+    irc.hears("<a xmlns='b'>c</a>").await;
+    // Another one.
+    sms.say(for_juliet("sms.localhost", "get", "<notes xmlns='urn:example:notes'/>")).await;
+    let heard = irc.hears("</delegation></iq>").await;
+    let inner = "<iq xmlns='jabber:client' from='juliet@localhost' to='juliet@localhost' id='";
+    let (_, asked) = heard.split_once(inner).unwrap();
+    let inner_id = asked.split('\'').next().unwrap();
+    let (_, outer) = heard.rsplit_once("<iq from='localhost' to='irc.localhost' id='").unwrap();
+    let result = format!(
+        "<iq xmlns='jabber:client' to='juliet@localhost' id='{inner_id}' type='result'>\
+         <notes xmlns='urn:example:notes'>Buy a dagger</notes></iq>"
+    );
+    answers(&mut irc, outer.split('\'').next().unwrap(), &result).await;
+    let heard = sms.hears("</privilege></iq>").await;
+    assert!(heard.contains("id='inner' type='result'>") && heard.contains("dagger"), "{heard}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_a_component_has_announced_is_announced_while_it_is_connected() {
+    let house = House::new("delegate = { 'urn:example:notes' = [], 'jabber:iq:private' = [] }").await;
+    let mut romeo = house.romeo().await;
+    let ask = "<iq type='get' id='d' to='localhost'>\
+               <query xmlns='http://jabber.org/protocol/disco#info'/></iq>";
+    // Nobody answers in its namespaces.
+    romeo.say(ask).await;
+    let heard = romeo.hears("</iq>").await;
+    assert!(!heard.contains("jabber:iq:private") && heard.contains("<feature "), "{heard}");
+    for _ in 0..2 {
+        let mut irc = house.component().await;
+        irc.hears("<delegation ").await;
+        for _ in 0..4 {
+            let heard = irc.hears("</iq>").await;
+            let (id, node) = (value(&heard, "id"), value(&heard, "node"));
+            irc.say(format!(
+                "<iq from='irc.localhost' to='localhost' type='result' id='{id}'>\
+                 <query xmlns='http://jabber.org/protocol/disco#info' node='{node}'>\
+                 <feature var='urn:example:more'/></query></iq>"
+            ))
+            .await;
+        }
+        until(&mut romeo, ask, "urn:example:more").await;
+        drop(irc);
+        let table = house.server.state().shared::<waxwing::host::components::Components>();
+        while table.is_connected("irc.localhost") {
+            tokio::task::yield_now().await;
+        }
+        romeo.say(ask).await;
+        let heard = romeo.hears("</iq>").await;
+        assert!(!heard.contains("urn:example:more"), "{heard}");
     }
     house.close().await;
 }

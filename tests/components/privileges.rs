@@ -333,3 +333,62 @@ async fn a_request_in_the_name_of_others_is_refused() {
     is_refused(&mut romeo, &asked, "service-unavailable").await;
     house.close().await;
 }
+
+#[tokio::test]
+async fn a_request_that_the_server_answers_for_clients_is_answered_for_a_component() {
+    let namespaces = [
+        "urn:xmpp:blocking",
+        "urn:xmpp:mam:2",
+        "urn:xmpp:push:0",
+        "urn:xmpp:inbox:1",
+        "jabber:iq:register",
+    ];
+    let granted = namespaces.map(|ns| format!("'{ns}' = 'both'")).join(", ");
+    let house = House::new(&format!("iq = {{ {granted} }}")).await;
+    let mut juliet = house.client("juliet", "balcony").await;
+    juliet.say("<iq type='get' id='b'><blocklist xmlns='urn:xmpp:blocking'/></iq>").await;
+    juliet.hears("id='b'").await;
+    let mut irc = house.component().await;
+    irc.hears("</message>").await;
+    for (kind, to, payload, expected) in [
+        (
+            "set",
+            "",
+            "<block xmlns='urn:xmpp:blocking'><item jid='tybalt@localhost'/></block>",
+            "id='i' type='result'/>",
+        ),
+        ("get", "", "<blocklist xmlns='urn:xmpp:blocking'/>", "<item jid='tybalt@localhost'/>"),
+        ("get", "", "<prefs xmlns='urn:xmpp:mam:2'/>", "<prefs xmlns='urn:xmpp:mam:2' default="),
+        ("get", "", "<metadata xmlns='urn:xmpp:mam:2'/>", "<metadata "),
+        // What comes in messages is for clients.
+        ("set", "", "<query xmlns='urn:xmpp:mam:2'/>", "<forbidden "),
+        ("get", "", "<inbox xmlns='urn:xmpp:inbox:1'/>", "<forbidden "),
+        (
+            "set",
+            "",
+            "<enable xmlns='urn:xmpp:push:0' jid='push.irc.localhost' node='n'/>",
+            "id='i' type='result'/>",
+        ),
+        ("set", "", "<disable xmlns='urn:xmpp:push:0' jid='push.irc.localhost'/>", "id='i' type='result'/>"),
+        ("get", "to='localhost'", "<query xmlns='jabber:iq:register'/>", "<registered/>"),
+        (
+            "set",
+            "to='localhost'",
+            "<query xmlns='jabber:iq:register'><username>romeo</username><password>p</password></query>",
+            "<not-allowed ",
+        ),
+        (
+            "set",
+            "to='localhost'",
+            "<query xmlns='jabber:iq:register'><username>juliet</username><password>a new one</password></query>",
+            "id='i' type='result'/>",
+        ),
+    ] {
+        let request = format!("<iq xmlns='jabber:client' type='{kind}' id='i' {to}>{payload}</iq>");
+        irc.say(asked("juliet@localhost", kind, &request)).await;
+        let heard = irc.hears("</privilege>").await + &irc.hears("</iq>").await;
+        assert!(heard.contains(expected), "{payload}: {heard}");
+    }
+    juliet.hears("<block xmlns='urn:xmpp:blocking'><item jid='tybalt@localhost'/>").await;
+    house.close().await;
+}

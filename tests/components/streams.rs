@@ -212,3 +212,34 @@ async fn wrong_secrets_are_answered_late() {
     assert!(began.elapsed() > Duration::from_secs(20), "{:?}", began.elapsed());
     house.close().await;
 }
+
+#[tokio::test]
+async fn what_was_not_written_when_the_connection_breaks_goes_back() {
+    let house = House::new("").await;
+    let mut romeo = house.romeo().await;
+    let irc = house.component().await;
+    // More than the connection takes. Several are written at once.
+    let body = "x".repeat(6000);
+    for number in 0..100 {
+        romeo
+            .say(format!(
+                "<message to='a@irc.localhost' id='m{number}' type='chat'><body>{body}</body></message>"
+            ))
+            .await;
+    }
+    romeo.say("<iq type='get' id='end' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    romeo.hears("id='end'").await;
+    drop(irc);
+    let mut back = Vec::new();
+    while back.last() != Some(&99) {
+        let error = romeo.hears("</message>").await;
+        assert!(error.contains("<remote-server-timeout "), "{error}");
+        let (_, id) = error.rsplit_once(" id='m").unwrap();
+        back.push(id.split('\'').next().unwrap().parse::<i32>().unwrap());
+    }
+    // From the first one that was not written to its end.
+    let first = back[0];
+    assert_eq!(back, (first..100).collect::<Vec<_>>());
+    assert!((30..50).contains(&first), "{first}");
+    house.close().await;
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
 
 use super::house::{Authority, House, Plan, free_port};
 use super::remote::{Listening, header, login, open, open_narrow};
@@ -14,6 +15,39 @@ fn message(bytes: usize, id: &str) -> String {
 
 const LIMITS: &str =
     "<limits xmlns='urn:xmpp:stream-limits:0'><max-bytes>20000</max-bytes></limits>";
+
+#[tokio::test]
+async fn who_asks_and_does_not_read_the_answers_waits() {
+    let authority = Authority::new();
+    let own = authority.certify(&["c.example"]);
+    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
+    // Before anything is proven.
+    let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
+    let ask = "<db:result from='c.example' to='x.invalid'>k</db:result>";
+    peer.say(ask.repeat(200)).await;
+    let said = peer.hears("</stream:error>").await;
+    assert!(said.contains("<policy-violation"), "{said}");
+    assert_eq!(said.matches("<item-not-found").count(), 128);
+    // After that.
+    let mut peer = open_narrow(at, Some(&own), "c.example", "a.example").await;
+    login(&mut peer, "c.example", "a.example").await;
+    let id = "i".repeat(30_000);
+    let ask = format!("<db:verify from='c.example' to='a.example' id='{id}'>k</db:verify>");
+    let mut taken = 0;
+    while taken < 64 << 20 {
+        match timeout(Duration::from_secs(2), peer.writer.write_all(ask.as_bytes())).await {
+            Ok(written) => written.unwrap(),
+            Err(_) => break,
+        }
+        taken += ask.len();
+    }
+    assert!(taken < 32 << 20, "all was read: {taken}");
+    // When the answers are read, it goes on. The last questions may still be in the buffer of TLS.
+    for _ in 4..taken / ask.len() {
+        peer.hears("type='invalid'").await;
+    }
+    house.close().await;
+}
 
 #[tokio::test]
 async fn nothing_is_written_between_the_login_and_the_new_header() {
@@ -152,6 +186,28 @@ async fn what_a_peer_says_after_we_have_ended_the_stream_is_carried() {
     peer.say(late).await;
     peer.say("</stream:stream>").await;
     romeo.hears("<body>late</body>").await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_peer_that_does_not_read_is_counted() {
+    let authority = Authority::new();
+    let own = authority.certify(&["c.example"]);
+    let more = "[budgets]\nremote_per_account = '600 KiB'";
+    let (house, at) = House::that_knows_c(&authority, free_port(), more).await;
+    let mut romeo = house.online("romeo").await;
+    let mut peer = open_narrow(at, Some(&own), "c.example", "a.example").await;
+    peer.say("<bidi xmlns='urn:xmpp:bidi'/>").await;
+    login(&mut peer, "c.example", "a.example").await;
+    let body = "x".repeat(200_000);
+    for _ in 0..30 {
+        romeo
+            .say(format!("<message to='x@c.example' type='chat'><body>{body}</body></message>"))
+            .await;
+    }
+    let error = romeo.hears("<error").await + &romeo.hears("</message>").await;
+    assert!(error.contains("too much waits for other servers"), "{error}");
+    drop(peer);
     house.close().await;
 }
 

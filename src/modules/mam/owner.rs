@@ -2,17 +2,16 @@
 
 use crate::host::Cx;
 use crate::jid::BareJid;
-use crate::session::Session;
+use crate::session::SessionRef;
 use crate::stanza::{Condition, StanzaError};
 
-/// The session that sends a request, and its account. Others have been refused already.
+/// The account whose client sends a request, or for which a component does. Others have been refused already.
 ///
 /// # Errors
 /// `forbidden` for anonymous users, who have no archive (XEP-0175).
-pub(super) fn owner<'a>(cx: &Cx<'a>) -> Result<(&'a Session, BareJid), StanzaError> {
-    let session = cx.origin.owned().ok_or(Condition::Forbidden)?;
-    match session.handle().is_anonymous() {
-        true => Err(Condition::Forbidden.text("only registered users may do this")),
-        false => Ok((session, session.handle().jid().to_bare())),
+pub(super) fn owner(cx: &Cx<'_>) -> Result<BareJid, StanzaError> {
+    if cx.origin.session().is_some_and(SessionRef::is_anonymous) {
+        return Err(Condition::Forbidden.text("only registered users may do this"));
     }
+    Ok(cx.origin.user().ok_or(Condition::Forbidden)?)
 }

@@ -17,7 +17,7 @@ pub(super) struct Wishes;
 #[async_trait]
 impl IqHandler for Wishes {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
-        let (_, user) = super::owner::owner(cx)?;
+        let user = super::owner::owner(cx)?;
         if request.kind == IqKind::Get {
             return Ok(Some(of(cx, &user).await?.to_node()));
         }

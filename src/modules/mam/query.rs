@@ -18,10 +18,16 @@ pub(super) struct Archive;
 #[async_trait]
 impl IqHandler for Archive {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
-        let (session, user) = super::owner::owner(cx)?;
+        let user = super::owner::owner(cx)?;
         let payload = request.payload().ok_or(Condition::BadRequest)?;
         match (request.kind, payload.name()) {
-            (IqKind::Set, _) => pages(cx, session, &user, &payload).await,
+            (IqKind::Set, _) => {
+                // What is found comes in messages, for which XEP-0356 has no form.
+                let only_clients = "only clients read an archive";
+                let session = cx.origin.owned();
+                let session = session.ok_or_else(|| Condition::Forbidden.text(only_clients))?;
+                pages(cx, session, &user, &payload).await
+            }
             (_, "metadata") => {
                 let ends = cx.server.storage.archive().ends(&user).await?;
                 Ok(Some(page::metadata(ends, &cx.server.message_ids)))

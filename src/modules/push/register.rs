@@ -5,12 +5,11 @@ use async_trait::async_trait;
 use super::publisher::{Publisher, Target};
 use super::{Push, registrations};
 use crate::auth;
-use crate::host::{Cx, Destination, Invalidation, IqHandler, IqReply};
+use crate::host::{Cx, Destination, Invalidation, IqHandler, IqReply, Origin};
 use crate::jid::{BareJid, Jid};
 use crate::ns::PUBLISH_OPTIONS;
 use crate::payload::data_form::{self, Submitted};
 use crate::payload::datetime::Timestamp;
-use crate::session::SessionRef;
 use crate::stanza::{Condition, Iq, StanzaError};
 use crate::storage::{PushDevice, PushRegistration};
 use crate::xml::{ElementRef, Frame};
@@ -18,12 +17,11 @@ use crate::xml::{ElementRef, Frame};
 #[async_trait]
 impl IqHandler for Push {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
-        let session = cx.origin.session().ok_or(Condition::NotAllowed)?.clone();
-        let user = session.jid().to_bare();
+        let user = cx.origin.user().ok_or(Condition::NotAllowed)?;
         let payload = request.payload().ok_or(Condition::BadRequest)?;
         let service = service(&payload)?;
         match payload.name() {
-            "enable" => enable(cx, &session, &user, service, &payload).await?,
+            "enable" => enable(cx, &user, service, &payload).await?,
             _ => disable(cx, &user, &service, &payload).await?,
         }
         Ok(None)
@@ -33,7 +31,6 @@ impl IqHandler for Push {
 /// XEP-0357 §5. A registration with the same service and node is replaced.
 async fn enable(
     cx: &Cx<'_>,
-    session: &SessionRef,
     user: &BareJid,
     service: Jid,
     payload: &ElementRef<'_>,
@@ -55,7 +52,7 @@ async fn enable(
         service,
         node,
         options,
-        device: device(session.facts().installation.as_deref(), session.jid().resource_part()),
+        device: asking(cx.origin),
         registered: cx.server.clock.now(),
     };
     let old = registrations::of(cx.server, user).await?;
@@ -75,6 +72,16 @@ async fn enable(
     done.inspect_err(|error| cx.server.count_refusal(error))?;
     cx.server.invalidate(&Invalidation::Push(user.clone()));
     Ok(())
+}
+
+/// The device that asks. A component that acts for the user is one of its own: it is never connected as a client.
+fn asking(origin: &Origin<'_>) -> PushDevice {
+    match origin.session() {
+        Some(session) => {
+            device(session.facts().installation.as_deref(), session.jid().resource_part())
+        }
+        None => PushDevice::Installation(origin.component().unwrap_or_default().to_owned()),
+    }
 }
 
 /// The device of a session. A certificate alone is no device: several clients may have the same one.
