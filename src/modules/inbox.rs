@@ -68,7 +68,8 @@ impl IqHandler for Inbox {
     async fn handle(&self, cx: &mut Cx<'_>, request: &Iq) -> IqReply {
         // What is found comes in messages, for which XEP-0356 has no form.
         let session = cx.origin.owned();
-        let session = session.ok_or_else(|| Condition::Forbidden.text("only clients read an inbox"))?;
+        let session =
+            session.ok_or_else(|| Condition::Forbidden.text("only clients read an inbox"))?;
         if session.handle().is_anonymous() {
             return Err(Condition::Forbidden.text("only registered users may do this"));
         }

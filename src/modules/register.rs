@@ -209,11 +209,7 @@ async fn make(
 }
 
 /// XEP-0077 §3.3. Other sessions, which logged in with the old password, are closed.
-async fn change_password(
-    cx: &Cx<'_>,
-    user: &BareJid,
-    query: &ElementRef<'_>,
-) -> IqReply {
+async fn change_password(cx: &Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     if !cx.server.config.load().registration.change_password {
         return Err(Condition::NotAllowed.text("only the administrator changes passwords"));
     }
@@ -226,17 +222,14 @@ async fn change_password(
     if !is_own(BareJid::from_parts(Some(&name), user.domain())) && !is_own(BareJid::parse(&name)) {
         return Err(Condition::NotAllowed.text("you can only change your own password"));
     }
-    let changed = registration::change_password(cx.server, user, &password, cx.origin.session()).await;
+    let changed =
+        registration::change_password(cx.server, user, &password, cx.origin.session()).await;
     let is_there = changed.map_err(refused)?;
     if is_there { Ok(None) } else { Err(Condition::UnexpectedRequest.into()) }
 }
 
 /// XEP-0077 §3.2: a user removes the account.
-async fn remove(
-    cx: &mut Cx<'_>,
-    user: &BareJid,
-    query: &ElementRef<'_>,
-) -> IqReply {
+async fn remove(cx: &mut Cx<'_>, user: &BareJid, query: &ElementRef<'_>) -> IqReply {
     if query.children().count() != 1 {
         return Err(Condition::BadRequest.text("<remove/> must be the only child"));
     }

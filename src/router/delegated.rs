@@ -68,7 +68,8 @@ fn hand_over(cx: &mut Cx<'_>, iq: &Iq, component: &ComponentConfig) -> Result<Ou
         // Whatever is wrong, the sender is told that nobody answers (§4.3).
         // So it is when the component is gone, too.
         let answered = link.ended.run_until_cancelled(answer.within(PATIENCE)).await;
-        let answer = answered.and_then(Result::ok).and_then(|carrier| delegations::unwrap(&asked, &carrier));
+        let answer =
+            answered.and_then(Result::ok).and_then(|carrier| delegations::unwrap(&asked, &carrier));
         let answer = answer.map(Stanza::Iq).or_else(|| {
             StanzaError::from(Condition::ServiceUnavailable).answer(&Stanza::Iq(asked))
         });

@@ -238,8 +238,12 @@ async fn what_a_component_asks_for_a_user_is_answered_by_the_server_or_by_anothe
     let heard = irc.hears("</privilege></iq>").await;
     assert!(heard.contains("id='inner' type='result'/>"), "{heard}");
     assert!(!heard.contains("</delegation></iq>"), "{heard}");
-    irc.say(for_juliet("irc.localhost", "get", "<query xmlns='jabber:iq:private'><a xmlns='b'/></query>"))
-        .await;
+    irc.say(for_juliet(
+        "irc.localhost",
+        "get",
+        "<query xmlns='jabber:iq:private'><a xmlns='b'/></query>",
+    ))
+    .await;
     irc.hears("<a xmlns='b'>c</a>").await;
     // Another one.
     sms.say(for_juliet("sms.localhost", "get", "<notes xmlns='urn:example:notes'/>")).await;
@@ -260,7 +264,8 @@ async fn what_a_component_asks_for_a_user_is_answered_by_the_server_or_by_anothe
 
 #[tokio::test]
 async fn what_a_component_has_announced_is_announced_while_it_is_connected() {
-    let house = House::new("delegate = { 'urn:example:notes' = [], 'jabber:iq:private' = [] }").await;
+    let house =
+        House::new("delegate = { 'urn:example:notes' = [], 'jabber:iq:private' = [] }").await;
     let mut romeo = house.romeo().await;
     let ask = "<iq type='get' id='d' to='localhost'>\
                <query xmlns='http://jabber.org/protocol/disco#info'/></iq>";

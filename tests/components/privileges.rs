@@ -369,7 +369,12 @@ async fn a_request_that_the_server_answers_for_clients_is_answered_for_a_compone
             "<enable xmlns='urn:xmpp:push:0' jid='push.irc.localhost' node='n'/>",
             "id='i' type='result'/>",
         ),
-        ("set", "", "<disable xmlns='urn:xmpp:push:0' jid='push.irc.localhost'/>", "id='i' type='result'/>"),
+        (
+            "set",
+            "",
+            "<disable xmlns='urn:xmpp:push:0' jid='push.irc.localhost'/>",
+            "id='i' type='result'/>",
+        ),
         ("get", "to='localhost'", "<query xmlns='jabber:iq:register'/>", "<registered/>"),
         (
             "set",
