@@ -93,8 +93,9 @@ section! {
     /// Members, admins, owners and banned addresses of one room, at most.
     affiliations: usize = 20_000 => Count::between(10, 1_000_000), Reload;
 
-    /// Members of one room who are not in it and whose devices one message may wake, at most. In a room with more such
-    /// members, each message goes to others of them. The archive has all messages for all of them.
+    /// Users of one room whose devices one message may wake, at most: members who are not in it, and occupants who may
+    /// have other devices. In a room with more of them, each message wakes those of others. The archive has all messages
+    /// for all of them.
     absent_members: usize = 1000 => Count::between(0, 1_000_000), Reload;
 
     /// Size of a nickname, at most.

@@ -67,10 +67,13 @@ pub enum Event<'a> {
         nick: &'a str,
         /// The name of the room, for people; empty: none.
         name: &'a str,
+        /// The password of the room, if it has one.
+        password: Option<&'a str>,
     },
     /// A client has left a room of ours because the user wanted that: it has sent unavailable presence to the room
     /// (XEP-0045 §7.14), and some seconds later it is still available. So it has not left room by room to go
-    /// offline. It may have entered again. Told by `modules/muc`.
+    /// offline. It may have entered again. Or the user may not be in the room any more: the room is destroyed, or the
+    /// user is banned or no member. Told by `modules/muc`.
     RoomLeft {
         /// The session.
         session: &'a SessionRef,
@@ -82,8 +85,8 @@ pub enum Event<'a> {
     RoomMessage {
         /// The message, from the occupant who has written it.
         message: &'a Message,
-        /// Users of this server whose clients may not hear of it: members who are not in the room, and those
-        /// whose sessions in the room sleep.
+        /// Users of this server, some of whose clients may not hear of it: members who are not in the room, and occupants,
+        /// who may have other devices than the one in the room.
         users: &'a [RoomListener],
         /// Only members enter: all that is said there is for them.
         is_private: bool,

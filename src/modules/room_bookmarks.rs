@@ -1,7 +1,7 @@
 //! All clients of an account are in the same rooms, if the user wants that. A client enters the rooms whose bookmarks
 //! say so (XEP-0402 §2), and hears of changes of bookmarks. So when the user enters a room with one client, the
-//! bookmark is made to say so; when the user leaves the room, it is made to say that no more. The server makes no client
-//! enter or leave: clients do that themselves.
+//! bookmark is made to say so, with the password of the room; when the user leaves the room, or may not be in it any more,
+//! it is made to say that no more. The server makes no client enter or leave: clients do that themselves.
 //!
 //! It is off until the user switches it on by a command, since not all users want all rooms on all devices. It works
 //! for rooms of this server: of others, it does not know who has left.
@@ -49,9 +49,9 @@ impl Module for RoomBookmarks {
 impl Listener for RoomBookmarks {
     async fn on_event(&self, cx: &mut Cx<'_>, event: &Event<'_>) -> Result<(), StanzaError> {
         match event {
-            Event::RoomEntered { session, room, nick, name } => {
+            Event::RoomEntered { session, room, nick, name, password } => {
                 let Some((user, known)) = bookmarks_of(cx, session).await? else { return Ok(()) };
-                if let Some(bookmark) = after_entering(known, room, nick, name) {
+                if let Some(bookmark) = after_entering(known, room, (nick, name), *password) {
                     bookmarks::put(cx, &user, &bookmark, NAME).await?;
                 }
             }
@@ -89,20 +89,27 @@ async fn bookmarks_of(
 fn after_entering(
     known: Vec<Bookmark>,
     room: &BareJid,
-    nick: &str,
-    name: &str,
+    (nick, name): (&str, &str),
+    password: Option<&str>,
 ) -> Option<Bookmark> {
     let nick = Some(nick.to_owned());
+    let password = password.map(str::to_owned);
     match known.into_iter().find(|bookmark| bookmark.room == *room) {
-        Some(bookmark) if bookmark.autojoin => None,
-        Some(bookmark) => Some(Bookmark { autojoin: true, nick, ..bookmark }),
+        // The other devices enter with what the bookmark says.
+        Some(bookmark) if bookmark.autojoin => (bookmark.password != password
+            && password.is_some())
+        .then_some(Bookmark { password, ..bookmark }),
+        Some(bookmark) => {
+            let password = password.or(bookmark.password);
+            Some(Bookmark { autojoin: true, nick, password, ..bookmark })
+        }
         None => Some(Bookmark {
             id: room.to_string(),
             room: room.clone(),
             name: Some(name.to_owned()).filter(|name| !name.is_empty()),
             autojoin: true,
             nick,
-            password: None,
+            password,
             extensions: String::new(),
         }),
     }
@@ -184,14 +191,19 @@ mod tests {
     #[test]
     fn a_bookmark_changes_only_if_it_says_something_else() {
         let room = BareJid::parse("garden@conference.a.example").unwrap();
-        let entered = |known: &[&Bookmark]| {
+        let enters = |known: &[&Bookmark], password| {
             let known = known.iter().map(|known| (*known).clone()).collect();
-            after_entering(known, &room, "Juliet", "The Garden")
+            after_entering(known, &room, ("Juliet", "The Garden"), password)
         };
+        let entered = |known: &[&Bookmark]| enters(known, None);
         let new = entered(&[]).unwrap();
         assert_eq!((new.name.as_deref(), new.autojoin), (Some("The Garden"), true));
         assert_eq!((new.id.as_str(), new.nick.as_deref()), (room.as_str(), Some("Juliet")));
         assert_eq!(entered(&[&new]), None);
+        let locked = enters(&[], Some("sesame")).unwrap();
+        assert_eq!(locked.password.as_deref(), Some("sesame"));
+        assert_eq!(enters(&[&locked], Some("sesame")), None);
+        assert_eq!(enters(&[&new], Some("sesame")), Some(locked));
         let left = after_leaving(vec![new.clone()], &room).unwrap();
         assert_eq!(left, Bookmark { autojoin: false, ..new.clone() });
         assert_eq!(after_leaving(vec![left.clone()], &room), None);

@@ -24,8 +24,12 @@ impl Room {
             Input::Message(message) => self.message(now, actor, message, &mut fx)?,
             Input::Request(iq) => self.request(now, actor, iq, &mut fx)?,
             Input::Response(iq) => self.relay_response(actor, iq, &mut fx),
-            // The service checks whether the room has occupants.
-            Input::Lost if self.occupants.is_empty() && !self.config.is_persistent => {
+            // The service checks whether the room has occupants. One that is locked has never been configured, and its
+            // creator is gone: nobody could enter it (XEP-0045 §10.1.3).
+            Input::Lost
+                if self.occupants.is_empty()
+                    && (!self.config.is_persistent || self.config.locked) =>
+            {
                 fx.is_destroyed = true;
             }
             Input::Lost => self.lost(&actor.jid, &mut fx),
@@ -33,6 +37,7 @@ impl Room {
         self.tell_affiliation_changes(&mut fx);
         self.forget_members(&mut fx);
         self.end_requests_of_gone(&mut fx);
+        self.end_overdue_requests(now, &mut fx);
         self.end_if_empty(&mut fx);
         Ok(fx)
     }

@@ -75,7 +75,7 @@ impl Room {
         Message { head, kind: MessageKind::Normal, content }
     }
 
-    /// Somebody answers (XEP-0158 §3.1.3), and enters if the answer is right.
+    /// Somebody answers (XEP-0158 §3.1.3), and enters if the answer is right, unless it is in by now.
     ///
     /// # Errors
     /// `service-unavailable` if nobody has asked, or too long ago; `not-acceptable` for a wrong answer: then one enters
@@ -105,6 +105,10 @@ impl Room {
         }
         self.challenges.pass(actor.user.clone());
         fx.is_answered_first = true;
+        if self.occupants.of_session(&actor.jid).is_some() {
+            // It has entered another way meanwhile, as by the password that the question advises.
+            return Ok(());
+        }
         self.enter(now, actor, asked.address, asked.presence, fx)
     }
 

@@ -45,6 +45,11 @@ impl Challenges {
         self.asked.remove(place).filter(|asked| !asked.is_over(now))
     }
 
+    /// A session is in the room: it is asked nothing any more.
+    pub(super) fn forget(&mut self, session: &Jid) {
+        self.asked.retain(|asked| asked.session != *session);
+    }
+
     /// A user has answered.
     pub(super) fn pass(&mut self, user: BareJid) {
         if self.passed.len() >= MOST_PASSED {

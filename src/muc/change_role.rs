@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 
 use super::affiliation::{Standing, may_change_role};
 use super::cause::Cause;
+use super::leave::KICKED;
 use super::occupants::{Occupant, Seat};
 use super::presence_broadcast::{Details, no_presence};
 use super::{Actor, Effects, Role, Room};
@@ -40,7 +41,7 @@ impl Room {
 
     /// Gives a role, which was checked.
     pub(super) fn apply_role(&mut self, by: &Cause, change: &RoleChange, fx: &mut Effects) {
-        let kick: &[u16] = &[307];
+        let kick: &[u16] = &[KICKED];
         let details = Details {
             codes: if change.role == Role::None { kick } else { &[] },
             actor: by.nick.as_deref(),

@@ -63,6 +63,7 @@ impl Room {
             presence.content.add(&occupant_id::node(&occupant.id));
             presence.content.add(&x);
             fx.change.gone.extend(occupant.sessions().filter_map(Jid::to_full));
+            fx.shut_out.extend(occupant.sessions().filter_map(Jid::to_full));
             fx.tell_presence(occupant.sessions().cloned().collect(), presence);
         }
         fx.is_destroyed = true;

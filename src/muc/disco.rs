@@ -36,7 +36,7 @@ impl Room {
                 forms: vec![self.form(now, actor)],
             })),
             Some(RESERVED_NICK) => Ok(Some(self.reserved_nick(actor))),
-            Some(TRAFFIC) => Err(Condition::FeatureNotImplemented.into()),
+            Some(TRAFFIC) => Err(Condition::ServiceUnavailable.into()),
             Some(node) => Ok(self.command_info(actor, node)),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::jid::Jid;
+use crate::jid::{FullJid, Jid};
 use crate::stanza::{Message, Presence, Stanza};
 use crate::storage::{RoomChange, RoomMember};
 use crate::xml::Node;
@@ -69,6 +69,9 @@ pub struct Effects {
     pub is_answered_first: bool,
     /// Somebody else answers the request that was handled, later.
     pub is_answered_later: bool,
+    /// Sessions that have left since their users may not be in the room any more: it is destroyed, they are banned, or no
+    /// longer members.
+    pub shut_out: Vec<FullJid>,
     /// The room is destroyed: all that is stored of it is removed.
     pub is_destroyed: bool,
 }

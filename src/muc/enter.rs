@@ -80,6 +80,7 @@ impl Room {
         if by_token {
             self.spend_token(now, &actor.user, password.as_deref(), fx);
         }
+        self.challenges.forget(&actor.jid);
         let seat = Seat::new(actor.jid.clone(), presence);
         let occupant = self.new_occupant(actor, address, seat);
         let nick = occupant.nick.clone();

@@ -11,6 +11,9 @@ use crate::ns;
 use crate::stanza::{Content, Presence, PresenceKind, Stanza};
 use crate::xml::{Frame, element};
 
+/// The status of an occupant that was kicked (XEP-0045 §8.2).
+pub(super) const KICKED: u16 = 307;
+
 /// A session that has left.
 struct Left {
     seat: Seat,
@@ -154,8 +157,12 @@ impl Room {
         details: &Details<'_>,
         fx: &mut Effects,
     ) {
-        let gone = occupant.sessions().filter_map(Jid::to_full);
-        fx.change.gone.extend(gone);
+        let gone = || occupant.sessions().filter_map(Jid::to_full);
+        fx.change.gone.extend(gone());
+        // Who is kicked may come back.
+        if details.codes != [KICKED] {
+            fx.shut_out.extend(gone());
+        }
         let Some(best) = occupant.best() else { return };
         let seat = Seat::new(best.session.clone(), no_presence());
         self.broadcast_presence(occupant, &seat, PresenceKind::Unavailable, details, fx);

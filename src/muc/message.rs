@@ -74,7 +74,7 @@ impl Room {
         let hints = Hints::of(&message.content);
         let lasts = (says || hints.store) && !hints.no_store && !hints.no_permanent_store;
         let in_history = is_for_newcomers(&message);
-        let retracts = moderation::retracts(now, &id, &message);
+        let retracts = moderation::retracts(now, &id, &mut message);
         fx.list.push(Effect::Publish(Box::new(Publication {
             archive: self.config.archive && (lasts || is_subject),
             in_history: in_history && !hints.no_store,

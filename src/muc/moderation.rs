@@ -34,10 +34,10 @@ pub(super) fn is_by_moderator(child: &ElementRef<'_>) -> bool {
 
 /// The message that this one retracts. `author`: the identifier of the occupant who has sent it.
 ///
-/// A retraction without an `id` is none: the tombstone must name it (XEP-0424 §4).
-pub(super) fn retracts(now: &Moment, author: &str, message: &Message) -> Option<Retraction> {
-    let by = message.head.id.as_deref()?;
+/// The tombstone names the retraction by its `id` (XEP-0424 §4): one without an `id` gets one.
+pub(super) fn retracts(now: &Moment, author: &str, message: &mut Message) -> Option<Retraction> {
     let id = retracted_id(message)?;
+    let by = message.head.id.get_or_insert_with(|| now.token.clone()).as_str();
     let retracted = element("retracted").ns(ns::RETRACT).attr("id", by);
     Some(Retraction {
         id,
@@ -217,8 +217,9 @@ mod tests {
 
     #[test]
     fn retractions_of_both_versions_name_a_message() {
-        let found =
-            |inner: &str| retracts(&now(), "o", &message(inner)).map(|retraction| retraction.id);
+        let found = |inner: &str| {
+            retracts(&now(), "o", &mut message(inner)).map(|retraction| retraction.id)
+        };
         let retract = "<retract xmlns='urn:xmpp:message-retract:1' id='a'/>";
         let old = "<apply-to xmlns='urn:xmpp:fasten:0' id='b'>\
                    <retract xmlns='urn:xmpp:message-retract:0'/></apply-to>";
@@ -229,7 +230,9 @@ mod tests {
         assert_eq!(found("<body>retract</body>"), None);
         let mut nameless = message(retract);
         nameless.head.id = None;
-        assert!(retracts(&now(), "o", &nameless).is_none());
+        let found = retracts(&now(), "o", &mut nameless).unwrap();
+        assert_eq!(nameless.head.id.as_deref(), Some("t"));
+        assert!(found.retracted.to_xml().contains("id='t'"));
     }
 
     #[test]
@@ -264,7 +267,7 @@ mod tests {
         let retract = "<retract xmlns='urn:xmpp:message-retract:1' id='a'/>";
         let by = |author: Option<&str>| Retraction {
             author: author.map(SmolStr::new),
-            ..retracts(&now(), "", &message(retract)).unwrap()
+            ..retracts(&now(), "", &mut message(retract)).unwrap()
         };
         assert!(Room::may_retract(&by(Some("o")), &said));
         assert!(Room::may_retract(&by(None), &said));

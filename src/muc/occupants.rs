@@ -118,6 +118,11 @@ impl Occupants {
         nicks.filter_map(|nick| self.by_nick.get(nick))
     }
 
+    /// The users of all occupants, each once.
+    pub(super) fn users(&self) -> impl Iterator<Item = &BareJid> {
+        self.by_user.keys()
+    }
+
     /// The occupants whose nicknames have this skeleton.
     pub(super) fn with_skeleton(&self, skeleton: &str) -> impl Iterator<Item = &Occupant> {
         self.by_skeleton.with(skeleton).filter_map(|nick| self.by_nick.get(nick))

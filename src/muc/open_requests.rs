@@ -61,8 +61,16 @@ impl OpenRequests {
         self.0.remove(place)
     }
 
+    /// Whether one has waited too long.
+    pub(super) fn has_overdue(&self, now: Timestamp) -> bool {
+        self.0.front().is_some_and(|open| open.is_overdue(now))
+    }
+
     /// Those that have waited too long. They are open no more.
     pub(super) fn overdue(&mut self, now: Timestamp) -> Vec<OpenRequest> {
+        if !self.has_overdue(now) {
+            return Vec::new();
+        }
         self.take(|open| open.is_overdue(now))
     }
 

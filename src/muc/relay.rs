@@ -7,6 +7,7 @@ use super::leave::readable;
 use super::open_requests::OpenRequest;
 use super::{Actor, Effects, Moment, Room};
 use crate::ns;
+use crate::payload::datetime::Timestamp;
 use crate::payload::{photo, vcard4};
 use crate::stanza::{Condition, Content, ErrorKind, Head, Iq, IqKind, Stanza, StanzaError};
 use crate::xml::{ElementRef, element};
@@ -54,9 +55,6 @@ impl Room {
         if !self.open_requests.has_room_for(&actor.jid, now.at) {
             return Err(Condition::ResourceConstraint.text("too many requests wait for an answer"));
         }
-        for open in self.open_requests.overdue(now.at) {
-            fx.send(refusal(open, Condition::RemoteServerTimeout));
-        }
         let request = OpenRequest {
             id: now.token.clone(),
             asked_with: iq.head.id.clone().unwrap_or_default(),
@@ -89,6 +87,19 @@ impl Room {
             iq.content = without_by(readable(&iq.content));
         }
         fx.send(Stanza::Iq(iq));
+    }
+
+    /// Requests that nobody has answered in time are answered now (RFC 6120 §8.2.3).
+    pub(super) fn end_overdue_requests(&mut self, now: &Moment, fx: &mut Effects) {
+        for open in self.open_requests.overdue(now.at) {
+            fx.send(refusal(open, Condition::RemoteServerTimeout));
+        }
+    }
+
+    /// Whether a request waits for an answer that has not come in time. Any input makes the room answer it.
+    #[must_use]
+    pub fn has_overdue_requests(&self, now: Timestamp) -> bool {
+        self.open_requests.has_overdue(now)
     }
 
     /// Occupants have left: the requests to them and from them are answered now, if they still can be.
@@ -154,7 +165,6 @@ mod tests {
     use super::*;
     use crate::jid::{BareJid, Jid};
     use crate::muc::{Effect, Input, RoomConfig, RoomLimits};
-    use crate::payload::datetime::Timestamp;
     use crate::xml::Frame;
 
     fn read(xml: &str) -> Stanza {

@@ -211,6 +211,11 @@ impl Room {
         self.members.users().filter(is_absent)
     }
 
+    /// All users in the room, each once, in no order, which is the same each time.
+    pub fn present_users(&self) -> impl Iterator<Item = &BareJid> {
+        self.occupants.users()
+    }
+
     /// A nickname that a user has in the room; most have one.
     #[must_use]
     pub fn nick_of_user(&self, user: &BareJid) -> Option<&SmolStr> {

@@ -74,6 +74,9 @@ impl Listener for Notes {
                 format!("{} wants {:?}, wanted {:?}", session.jid(), now.nodes(), before.nodes())
             }
             Event::ItemsChanged { change } => format!("{} of {}", change.node.name, change.owner),
+            Event::RemoteClientAvailable { user, client, .. } => {
+                format!("{client} is available to {user}")
+            }
             Event::RoomEntered { session, room, .. } => format!("{} is in {room}", session.jid()),
             Event::RoomLeft { session, room } => format!("{} has left {room}", session.jid()),
             Event::RoomMessage { .. } => "a room has a message".to_owned(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::active::LockedRoom;
 use super::deliver::tell;
 use super::publish::publish;
+use super::room_events;
 use super::room_service::RoomService;
 use crate::host::Cx;
 use crate::jid::Jid;
@@ -46,6 +47,7 @@ impl RoomService {
             } else {
                 self.save(cx, room, locked, effects.change);
             }
+            room_events::tell_shut_out(cx, room.jid(), &effects.shut_out);
             lost.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
             lost.dedup();
             for session in lost.into_iter().filter(|_| is_alive) {

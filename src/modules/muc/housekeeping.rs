@@ -1,6 +1,6 @@
 //! Every minute, rooms without occupants are removed from memory; they are read again when they are needed. Rooms that
-//! could not be read or changed because something failed are read again, since they may have occupants. All rooms in
-//! memory are counted.
+//! could not be read or changed because something failed are read again, since they may have occupants. Rooms with a
+//! request that an occupant has not answered in time are woken, to answer it. All rooms in memory are counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,16 +25,22 @@ pub(super) fn start(server: &Arc<ServerState>, service: &Arc<RoomService>) {
             server.metrics.rooms.in_memory.inc_by(rooms - counted.0);
             server.metrics.rooms.occupants.inc_by(occupants - counted.1);
             counted = (rooms, occupants);
-            read_again(&server, service.rooms.broken());
+            wake_all(&server, service.rooms.broken());
+            let now = server.clock.now();
+            let mut waiting = service.rooms.addresses();
+            waiting.retain(|room| {
+                service.rooms.look(room, |room| room.has_overdue_requests(now)).unwrap_or(false)
+            });
+            wake_all(&server, waiting);
         }
     }));
 }
 
-/// Wakes rooms that are broken. In a task of its own: what has failed once may panic once more.
-fn read_again(server: &ServerState, broken: Vec<BareJid>) {
-    let Some(route) = server.route().filter(|_| !broken.is_empty()) else { return };
+/// Wakes rooms: those that are broken are read. In a task of its own: what has failed once may panic once more.
+fn wake_all(server: &ServerState, rooms: Vec<BareJid>) {
+    let Some(route) = server.route().filter(|_| !rooms.is_empty()) else { return };
     drop(server.tasks.spawn("rooms-again", async move {
-        for room in broken {
+        for room in rooms {
             wake(&*route, room).await;
         }
     }));

@@ -84,18 +84,24 @@ async fn tell_listeners(
     asleep.dedup();
     let is_local = |user: &BareJid| cx.server.host(user.domain()).is_some();
     let turn = usize::try_from(cx.server.clock.now().as_micros()).unwrap_or_default();
+    let is_asleep =
+        |user: &BareJid| asleep.binary_search_by(|known| known.as_str().cmp(user.as_str())).is_ok();
     let absent: Vec<_> = room.absent_members().filter(|&user| is_local(user)).collect();
-    let (all, most) = (absent.len(), room.limits().absent);
+    cx.keeping.count_deliveries(asleep.len() + absent.len().min(room.limits().absent));
+    // A user whose desktop is in the room may have a phone that is not.
+    let awake = room.present_users().filter(|user| !is_asleep(user));
+    let awake = awake.filter(|&user| is_local(user));
+    let others: Vec<_> = absent.into_iter().chain(awake).collect();
+    let (all, most) = (others.len(), room.limits().absent);
     if all > most {
-        tracing::debug!(room = %room.jid(), absent = all, told = most,
-            "more members are away than are told of one message");
+        tracing::debug!(room = %room.jid(), others = all, told = most,
+            "more users may have devices that are away than are told of one message");
     }
-    let absent = some_of(absent, most, turn).into_iter().cloned();
-    let users = asleep.into_iter().chain(absent).filter(|user| Some(user) != author);
+    let others: Vec<_> = some_of(others, most, turn).into_iter().cloned().collect();
+    let users = asleep.into_iter().chain(others).filter(|user| Some(user) != author);
     let listener = |user| RoomListener { nick: room.nick_of_user(&user).cloned(), user };
     let users: Vec<_> = users.map(listener).collect();
     if !users.is_empty() {
-        cx.keeping.count_deliveries(users.len());
         let is_private = room.config().members_only;
         let event = Event::RoomMessage { message, users: &users, is_private };
         lifecycle::tell(cx, event).await;

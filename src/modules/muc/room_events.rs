@@ -1,4 +1,5 @@
-//! The lifecycle events of rooms: a client of this server has entered a room, or has left it because its user wants that.
+//! The lifecycle events of rooms: a client of this server has entered a room, or has left it because its user wants that
+//! or may not be in it any more.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::time::sleep;
 use super::active::ActiveRooms;
 use crate::host::Cx;
 use crate::host::lifecycle::{self, Event};
-use crate::jid::BareJid;
+use crate::jid::{BareJid, FullJid};
 use crate::muc::Room;
 use crate::session::SessionRef;
 
@@ -26,11 +27,15 @@ pub(super) async fn tell(
     session: &SessionRef,
     was_in: bool,
 ) {
-    let look =
-        |room: &Room| room.nick_of(session.jid()).map(|nick| (nick, room.config().name.clone()));
+    let look = |room: &Room| {
+        let config = room.config();
+        let nick = room.nick_of(session.jid())?;
+        Some((nick, config.name.clone(), config.password.clone()))
+    };
     match rooms.look_when_idle(room, look).await.flatten() {
-        Some((nick, name)) if !was_in => {
-            let event = Event::RoomEntered { session, room, nick: &nick, name: &name };
+        Some((nick, name, password)) if !was_in => {
+            let password = password.as_deref();
+            let event = Event::RoomEntered { session, room, nick: &nick, name: &name, password };
             lifecycle::tell(cx, event).await;
         }
         None if was_in => tell_left(cx, room, session),
@@ -47,6 +52,24 @@ fn tell_left(cx: &Cx<'_>, room: &BareJid, session: &SessionRef) {
         if is_over && session.available().is_some() {
             let event = Event::RoomLeft { session: &session, room: &room };
             route.tell(session.jid().domain(), event).await;
+        }
+    }));
+}
+
+/// These sessions have left a room, and their users may not be in it any more. Listeners are told when the room is no
+/// longer locked.
+pub(super) fn tell_shut_out(cx: &Cx<'_>, room: &BareJid, sessions: &[FullJid]) {
+    let sessions = sessions.iter().filter_map(|session| cx.server.sessions.find(session));
+    let sessions: Vec<SessionRef> = sessions.collect();
+    let Some(route) = cx.server.route().filter(|_| !sessions.is_empty()) else { return };
+    let (stopping, room) = (cx.server.tasks.stopping(), room.clone());
+    drop(cx.server.tasks.spawn("room-shut-out", async move {
+        for session in sessions {
+            let event = Event::RoomLeft { session: &session, room: &room };
+            let told = route.tell(session.jid().domain(), event);
+            if stopping.run_until_cancelled(told).await.is_none() {
+                return;
+            }
         }
     }));
 }

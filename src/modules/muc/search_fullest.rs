@@ -60,7 +60,7 @@ fn place(of: &[Found], id: &str) -> Option<usize> {
 }
 
 /// The public rooms that somebody is in and that fit, the fullest first.
-async fn occupied(domain: &BareJid, wish: &Wish, rooms: &ActiveRooms) -> Vec<Found> {
+pub(super) async fn occupied(domain: &BareJid, wish: &Wish, rooms: &ActiveRooms) -> Vec<Found> {
     let mut found = Vec::new();
     for jid in rooms.occupied(domain.domain()) {
         let look = |room: &Room| summary(room).map(|summary| (summary, Seen::of(room)));

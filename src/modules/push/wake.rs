@@ -14,7 +14,7 @@ use super::publisher::Target;
 use super::registrations::{self, Registered};
 use crate::archive::importance::{self, Importance};
 use crate::host::lifecycle::RoomListener;
-use crate::host::{Cx, Invalidation, Kept, ServerState};
+use crate::host::{Cx, Invalidation, Kept, ServerState, block_list};
 use crate::jid::BareJid;
 use crate::ns::PUBSUB;
 use crate::session::SessionRef;
@@ -71,7 +71,9 @@ pub(super) async fn room_message(
     let user = &listener.user;
     let Some(all) = registered(cx.server, user).await else { return };
     let Some(what) = importance::of(message) else { return };
-    if !all.settings.room_notifies(listener, message, is_private) {
+    if !all.settings.room_notifies(listener, message, is_private)
+        || is_blocked(cx, user, message).await
+    {
         return;
     }
     let sessions = cx.server.sessions.of(user);
@@ -82,6 +84,15 @@ pub(super) async fn room_message(
             let summary = Summary::of(what).with(all.content.last(message));
             notify(cx.server, Target::of(user, one), summary);
         }
+    }
+}
+
+/// Whether `user` has blocked the occupant who has written a message, or the room (XEP-0191 §3.3).
+async fn is_blocked(cx: &Cx<'_>, user: &BareJid, message: &Message) -> bool {
+    let Some(from) = &message.head.from else { return false };
+    match block_list::of(cx.server, user).await {
+        Ok(list) => block_list::keeps_out(&list, user, from),
+        Err(_) => true,
     }
 }
 
