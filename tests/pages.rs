@@ -5,7 +5,11 @@
 #[path = "support/browser.rs"]
 mod browser;
 
+use std::time::Duration;
+
 use browser::House;
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
 use waxwing::host::invitations::Wish;
 use waxwing::jid::BareJid;
 use waxwing::storage::{InvitationId, InvitationKind, Subscription};
@@ -71,7 +75,7 @@ async fn an_invitation_that_is_over_says_so() {
     assert!(house.storage().invitations().use_invitation(id, None).await.unwrap());
     let page = browser.get(&format!("/invite/{used}")).await;
     assert!(page.status == 410 && page.body.contains("used already"), "{page:?}");
-    let lifetime = Some(std::time::Duration::ZERO);
+    let lifetime = Some(Duration::ZERO);
     let wish = Wish { kind: InvitationKind::Account, also: false, name: None, uses: 1, lifetime };
     let old = house.invite_as("localhost", wish).await;
     let page = browser.get(&format!("/register/{old}")).await;
@@ -95,7 +99,8 @@ async fn an_account_is_made_by_invitation() {
     let form = browser.get(&path).await;
     assert_eq!(form.status, 200);
     let cookie = form.header("set-cookie").unwrap();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    // A link on another site brings it, too: else the forms in other tabs would be worth nothing.
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
     let proof = form.token(&path);
     let fields = |name, password, again, proof| {
         [("name", name), ("password", password), ("again", again), ("token", proof)]
@@ -139,6 +144,45 @@ async fn an_account_is_made_by_invitation() {
     assert_eq!(browser.get(&path).await.status, 410);
     let page = browser.post(&path, &fields("nurse", "angelica", "angelica", &proof)).await;
     assert_eq!(page.status, 410);
+    house.close().await;
+}
+
+/// A double click, and a second try after an answer that was lost.
+#[tokio::test]
+async fn a_form_that_is_sent_twice_leads_to_the_same_page() {
+    let house = House::new("").await;
+    house.account("romeo@localhost", "soldierly").await;
+    let token = house.invite("romeo@localhost", InvitationKind::Account, true).await;
+    let path = format!("/register/{token}");
+    let mut browser = house.browser();
+    let proof = browser.get(&path).await.token(&path);
+    let of = |name| {
+        let fields = [("name", name), ("password", "beauteous"), ("again", "beauteous")];
+        [fields[0], fields[1], fields[2], ("token", &*proof)]
+    };
+    // What was not done may be sent again.
+    for _ in 0..2 {
+        assert_eq!(browser.post(&path, &of("romeo")).await.status, 422);
+    }
+    let mut second = house.browser();
+    second.cookies.clone_from(&browser.cookies);
+    let fields = of("juliet");
+    let pages = tokio::join!(browser.post(&path, &fields), second.post(&path, &fields));
+    let again = browser.post(&path, &fields).await;
+    let done = again.header("location").unwrap_or_else(|| panic!("{again:?}"));
+    assert!(done.starts_with("/registered?a=juliet"), "{done}");
+    for page in [&pages.0, &pages.1] {
+        assert_eq!((page.status, page.header("location")), (303, Some(done)), "{page:?}");
+    }
+    let done = done.to_owned();
+    assert_eq!(browser.get(&done).await.status, 200);
+    // Another browser, other fields, and the same form shown again are other forms.
+    let mut other = house.browser();
+    assert_eq!(other.post(&path, &fields).await.status, 410);
+    assert_eq!(browser.post(&path, &of("nurse")).await.status, 410);
+    assert_eq!(browser.post("/register/other", &fields).await.status, 404);
+    let used = browser.get(&path).await;
+    assert!(used.status == 410 && used.body.contains("your account is ready"), "{used:?}");
     house.close().await;
 }
 
@@ -216,5 +260,43 @@ async fn without_tls_only_browsers_on_the_same_machine_are_served() {
     let page = browser.get("/register").await;
     assert!(page.status == 403 && page.body.contains("HTTPS"), "{page:?}");
     assert_eq!(browser.post("/register", &[]).await.status, 403);
+    house.close().await;
+}
+
+/// Half a body, and then nothing: nothing stays of it, whatever the path is.
+#[tokio::test]
+async fn a_body_that_never_comes_keeps_nothing() {
+    let house =
+        House::new("registration.open = true").await;
+    let request = |line: &str| {
+        format!(
+            "{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: 10\r\n\r\nab"
+        )
+    };
+    for line in [
+        "POST /account/login",
+        "POST /register",
+        "POST /nothing",
+        "GET /account",
+        "GET /pages.css",
+        "GET /.well-known/host-meta",
+        "POST /api/v1/messages",
+        "POST /http-bind",
+    ] {
+        let mut io = house.sent(&request(line)).await;
+        let mut answer = String::new();
+        tokio::time::pause();
+        let closed = timeout(Duration::from_secs(80), io.read_to_string(&mut answer)).await;
+        tokio::time::resume();
+        assert!(closed.is_ok_and(|closed| closed.is_ok()), "{line}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 "), "{line}: {answer}");
+        let gone = async {
+            while house.running("page") + house.running("connection") > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(timeout(Duration::from_secs(9), gone).await.is_ok(), "{line}");
+    }
     house.close().await;
 }

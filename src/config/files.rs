@@ -31,7 +31,7 @@ section! {
     /// follows it in the addresses of files is `/files/…`. Set it if clients connect through a reverse proxy. If it is
     /// not set, it is that of the host at the port of the first address of `listen.https`; without one, files cannot
     /// be uploaded.
-    url: Option<String> = None => HttpsAddress, Restart;
+    url: Option<String> = None => HttpsAddress::WithPath, Restart;
 
     /// Directory for the files. If it is not set: `files` in the data directory.
     directory: Option<PathBuf> = None => Path("\"/srv/waxwing-files\""), Restart;

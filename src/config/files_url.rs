@@ -29,7 +29,10 @@ impl Config {
     #[must_use]
     pub fn pages_url(&self, domain: &str) -> Option<String> {
         let configured = |url: &String| url.trim_end_matches('/').to_owned();
-        let own = || self.own_url(domain).or_else(|| self.files.url.as_ref().map(configured));
+        // The links between pages begin at the root.
+        let has_no_path = |url: &String| url.matches('/').count() == 2;
+        let of_files = || self.files.url.as_ref().map(configured).filter(has_no_path);
+        let own = || self.own_url(domain).or_else(of_files);
         self.invitations.url.as_ref().map(configured).or_else(own)
     }
 
@@ -86,10 +89,22 @@ mod tests {
             (files.to_owned(), Some("https://example.org:7443")),
             (format!("listen.https = []\n{files}"), Some("https://f.example")),
             ("listen.https = []".to_owned(), None),
+            ("listen.https = []\nfiles.url = \"https://f.example/x\"".to_owned(), None),
             ("invitations.url = \"https://c.example/\"".to_owned(), Some("https://c.example")),
         ] {
             assert_eq!(url(&text).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_of_pages_has_no_path() {
+        let problem = Config::parse("invitations.url = \"https://c.example/chat\"", "test");
+        let problem = problem.unwrap_err().to_string();
+        assert!(
+            problem.contains("has a path") && problem.contains("https://c.example\""),
+            "{problem}"
+        );
+        assert!(Config::parse("invitations.url = \"https://[2001:db8::1]:8443/\"", "test").is_ok());
     }
 
     #[test]

@@ -36,8 +36,8 @@ section! {
     per_account: usize = 20 => Count::between(1, 10_000), Reload;
 
     /// Address at which browsers reach our pages from outside, for example `https://chat.example.org`. What follows it in
-    /// links is `/invite/…`. Set it if browsers come through a reverse proxy. If it is not set, it is that of the host
-    /// at the port of the first address of `listen.https`; without one, it is `files.url`; without that, links are for
-    /// chat clients only.
-    url: Option<String> = None => HttpsAddress, Reload;
+    /// links is `/invite/…`, and it has no path itself. Set it if browsers come through a reverse proxy. If it is not
+    /// set, it is that of the host at the port of the first address of `listen.https`; without one, it is `files.url`, if
+    /// that has no path; without that, links are for chat clients only.
+    url: Option<String> = None => HttpsAddress::Root, Reload;
 }

@@ -144,6 +144,8 @@ pub trait PubSubStore: Send + Sync {
         name: &str,
         query: ItemQuery<'_>,
     ) -> Result<Option<ItemPage>>;
+    /// The identifiers of all items of a node, in their order, as they are at one moment. None if there is no node.
+    async fn item_ids(&self, owner: &BareJid, name: &str) -> Result<Vec<String>>;
     /// The last item of each node of these owners that has one. `owners` are sorted; one of them is answered at
     /// least, and no further one when there are `max_bytes` of payloads and configurations. Payloads of more than
     /// [`LAST_PAYLOAD`] bytes are left out.

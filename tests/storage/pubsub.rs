@@ -145,7 +145,9 @@ pub(crate) async fn the_newest_items_stay(s: Arc<dyn Storage>) {
 }
 
 pub(crate) async fn items_are_found_by_page(s: Arc<dyn Storage>) {
+    let all_ids = async || s.pubsub().item_ids(&romeo(), NAME).await.unwrap().concat();
     assert_eq!(page(&s, Which::From(0), 1).await, Some(ItemPage::default()));
+    assert_eq!(all_ids().await, "");
     publish(&s, &[("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)], 9).await.unwrap();
     let cases = [
         (Which::After(None), 2, Some((0, "ab"))),
@@ -177,6 +179,9 @@ pub(crate) async fn items_are_found_by_page(s: Arc<dyn Storage>) {
     let query = ItemQuery { which: Which::After(None), max: 9, max_bytes: 999, since: Some(at(4)) };
     let page = s.pubsub().items(&romeo(), NAME, query).await.unwrap().unwrap();
     assert_eq!((ids(&page).concat().as_str(), page.count), ("de", 2));
+    assert_eq!(all_ids().await, "abcde");
+    publish(&s, &[("b", 6)], 9).await.unwrap();
+    assert_eq!(all_ids().await, "acdeb");
 }
 
 pub(crate) async fn the_last_item_of_each_node_is_found(s: Arc<dyn Storage>) {

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
 use waxwing::auth::derive_keys;
 use waxwing::clock::Clock;
@@ -69,6 +69,19 @@ impl House {
 
     pub(crate) fn browser(&self) -> Browser<'_> {
         Browser { house: self, cookies: BTreeMap::new(), from: "127.0.0.1:9".parse().unwrap() }
+    }
+
+    /// How many tasks of this kind run.
+    pub(crate) fn running(&self, task: &str) -> usize {
+        self.tasks.count(task)
+    }
+
+    /// A connection on which this was sent.
+    pub(crate) async fn sent(&self, text: &str) -> DuplexStream {
+        let (mut io, theirs) = tokio::io::duplex(1 << 16);
+        self.server.connect_from(Box::new(theirs), "127.0.0.1:9".parse().unwrap(), "http");
+        io.write_all(text.as_bytes()).await.unwrap();
+        io
     }
 
     pub(crate) async fn close(self) {
@@ -136,7 +149,12 @@ impl Browser<'_> {
         self.send(&format!("POST {path} HTTP/1.1\r\n"), &more, body).await
     }
 
-    async fn send(&mut self, line: &str, more: &str, body: &str) -> Page {
+    /// Asks for a page, and leaves the answer in the connection, which takes so many bytes at once.
+    pub(crate) async fn open(&mut self, path: &str, bytes: usize) -> DuplexStream {
+        self.request(&format!("GET {path} HTTP/1.1\r\n"), "", "", bytes).await
+    }
+
+    async fn request(&self, line: &str, more: &str, body: &str, bytes: usize) -> DuplexStream {
         let cookies: Vec<_> =
             self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = match cookies.is_empty() {
@@ -145,9 +163,14 @@ impl Browser<'_> {
         };
         let host = "Host: localhost:7070\r\nConnection: close\r\n";
         let request = format!("{line}{host}{cookies}{more}\r\n{body}");
-        let (mut io, theirs) = tokio::io::duplex(1 << 16);
+        let (mut io, theirs) = tokio::io::duplex(bytes);
         self.house.server.connect_from(Box::new(theirs), self.from, "http");
         io.write_all(request.as_bytes()).await.unwrap();
+        io
+    }
+
+    async fn send(&mut self, line: &str, more: &str, body: &str) -> Page {
+        let mut io = self.request(line, more, body, 1 << 16).await;
         let mut all = Vec::new();
         timeout(Duration::from_secs(60), io.read_to_end(&mut all)).await.unwrap().unwrap();
         let all = String::from_utf8(all).unwrap();
@@ -170,7 +193,7 @@ impl Browser<'_> {
 }
 
 /// The pieces of a chunked body (RFC 9112 §7.1).
-fn joined(mut rest: &str) -> String {
+pub(crate) fn joined(mut rest: &str) -> String {
     let mut out = String::new();
     while let Some((size, more)) = rest.split_once("\r\n") {
         let size = usize::from_str_radix(size, 16).unwrap();

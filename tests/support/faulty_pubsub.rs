@@ -84,6 +84,10 @@ impl PubSubStore for Faulty {
         self.inner().pubsub().last_items(owners, max_bytes).await
     }
 
+    async fn item_ids(&self, owner: &BareJid, name: &str) -> Result<Vec<String>> {
+        self.inner().pubsub().item_ids(owner, name).await
+    }
+
     async fn retract(&self, owner: &BareJid, name: &str, ids: &[String]) -> Result<Vec<String>> {
         self.inner().pubsub().retract(owner, name, ids).await
     }

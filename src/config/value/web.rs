@@ -83,7 +83,12 @@ impl Kind<Option<String>> for WebAddress {
 }
 
 /// The address of an HTTPS service. It is optional.
-pub(in crate::config) struct HttpsAddress;
+pub(in crate::config) enum HttpsAddress {
+    /// Of any.
+    WithPath,
+    /// Of one whose pages have their own paths: a path before them would not be in their links.
+    Root,
+}
 
 impl Kind<Option<String>> for HttpsAddress {
     fn describe(&self) -> String {
@@ -97,7 +102,14 @@ impl Kind<Option<String>> for HttpsAddress {
         };
         let is_plain = text.chars().all(|c| c.is_ascii_graphic() && !"<>\"{}|\\^`'#?".contains(c));
         match text.strip_prefix("https://").map(|rest| rest.split('/').next().unwrap_or("")) {
-            Some(host) if is_host(host) && is_plain => Ok(Some(text.to_owned())),
+            Some(host) if is_host(host) && is_plain => match (self, text.splitn(4, '/').nth(3)) {
+                (Self::Root, Some(path)) if !path.is_empty() => refuse(
+                    value,
+                    format!("has a path: {}", quote(text)),
+                    format!("write \"https://{host}\": the links of the pages begin with /"),
+                ),
+                _ => Ok(Some(text.to_owned())),
+            },
             _ => refuse(value, format!("is not an HTTPS address: {}", quote(text)), help.into()),
         }
     }

@@ -64,9 +64,9 @@ impl FormKey {
         Self(mac.finalize().into_bytes().into())
     }
 
-    /// The token of a form for the browser with this cookie.
+    /// The token of a form for the browser with this cookie. Each form that is shown has another one ([`once`](super::once)).
     pub(super) fn token(&self, form: &str, cookie: &str, now: Timestamp) -> String {
-        let made = now.as_micros() / SECOND;
+        let made = now.as_micros();
         let mac = self.mac(&[form, cookie, &made.to_string()]);
         format!("{made}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
     }
@@ -75,7 +75,7 @@ impl FormKey {
     pub(super) fn is_token(&self, token: &str, form: &str, cookie: &str, now: Timestamp) -> bool {
         let Some((made, mac)) = token.split_once('.') else { return false };
         let Ok(at) = made.parse::<i64>() else { return false };
-        let age = (now.as_micros() / SECOND).saturating_sub(at);
+        let age = now.as_micros().saturating_sub(at) / SECOND;
         // A clock may go back a little.
         (-60..=LIFETIME).contains(&age) && self.fits(&[form, cookie, made], mac)
     }
@@ -146,10 +146,22 @@ mod tests {
         let is = |form, cookie, now| key.is_token(&token, form, cookie, at(now));
         assert!(is("register", "cookie", 1000) && is("register", "cookie", 1000 + LIFETIME));
         assert!(!is("register", "cookie", 1001 + LIFETIME) && !is("register", "cookie", 900));
+        assert_ne!(
+            token,
+            key.token("register", "cookie", Timestamp::from_micros(1000 * SECOND + 1))
+        );
         assert!(!is("login", "cookie", 1000) && !is("register", "other", 1000));
         let other = FormKey::of_secret(&[8; 32]);
         assert!(!other.is_token(&token, "register", "cookie", at(1000)));
-        for wrong in ["", ".", "1000", "1000.", "x.y", &format!("9{token}"), &format!("{token}A")] {
+        for wrong in [
+            "",
+            ".",
+            "1000000000",
+            "1000000000.",
+            "x.y",
+            &format!("9{token}"),
+            &format!("{token}A"),
+        ] {
             assert!(!key.is_token(wrong, "register", "cookie", at(1000)), "{wrong}");
         }
         let signed = key.sign("registered", "juliet@localhost");

@@ -50,7 +50,9 @@ pub(super) async fn find(
         return Ok(invitation);
     }
     let text = match invitation.uses {
-        0 => "This invitation was used already. Ask for another one, if it was not you.",
+        0 => {
+            "This invitation was used already. If it was you, your account is ready: log in with it in your app. If not, ask for another one."
+        }
         _ => "This invitation has expired. Ask for a new one.",
     };
     Err(Box::new(sorry(StatusCode::GONE, "This invitation is over", text)))
@@ -86,7 +88,7 @@ fn landing(invitation: &Invitation, token: &str, platform: Platform) -> Response
         }
         @if invitation.makes_account() { (in_browser(token, domain)) }
         footer {
-            p { "The invitation works until " (day(invitation)) ", " (uses(invitation)) "." }
+            p { "The invitation works until " (day(invitation)) (uses(invitation)) "." }
             @if invitation.makes_contact() {
                 p { "If you do not know " (invitation.inviter.as_str()) ", close this page. Nothing has happened." }
             }
@@ -116,7 +118,7 @@ fn day(invitation: &Invitation) -> String {
 
 fn uses(invitation: &Invitation) -> String {
     match invitation.uses {
-        1 => "for one person".to_owned(),
-        n => format!("for {n} more people"),
+        1 => ", and can be used once".to_owned(),
+        n => format!(", and can be used by {n} people"),
     }
 }

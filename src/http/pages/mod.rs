@@ -10,14 +10,17 @@ mod form;
 mod invite;
 mod layout;
 mod new_password;
+mod once;
 mod qr;
 mod register;
+mod sent;
 mod shared;
 mod visitor;
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::body::Bytes;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
@@ -38,13 +41,21 @@ pub fn routes(router: &Arc<Router>, verifier: &Arc<Verifier>) -> axum::Router {
         .route("/register/{token}", get(register::show_invited).post(register::send_invited))
         .route("/registered", get(register::done))
         .merge(account::routes())
+        .layer(from_fn_with_state(Arc::clone(&pages), once::once))
         .layer(from_fn_with_state(router.server.tasks.clone(), to_the_end))
         .layer(map_response(layout::secured))
         .with_state(pages)
 }
 
-/// What a form asks for is done to its end, also if the browser goes meanwhile: a task of its own does it.
+/// What a form asks for is done to its end, also if the browser goes meanwhile: a task of its own does it. The form is read
+/// before: a task that waits for a body would wait for ever for one that never comes.
 async fn to_the_end(State(tasks): State<Tasks>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match Bytes::from_request(Request::from_parts(head.clone(), body), &()).await {
+        Ok(body) => body,
+        Err(refused) => return refused.into_response(),
+    };
+    let request = Request::from_parts(head, body.into());
     let answered = tasks.spawn("page", next.run(request)).await;
     answered.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }

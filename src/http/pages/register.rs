@@ -115,7 +115,7 @@ async fn form(
                 button type="submit" { "Make the account" }
             }
         }
-        footer { p { "Nobody can tell you a password that you have forgotten. Keep it in a safe place." } }
+        footer { p { "Keep the password in a safe place, such as a password manager. Nobody can look it up for you if you forget it." } }
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     visitor.with_cookie(page(status, &format!("New account at {}", offer.domain), &body))

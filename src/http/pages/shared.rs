@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 use super::account::Sessions;
 use super::form::FormKey;
 use super::layout::{self, Instead};
+use super::sent::Sent;
 use crate::auth::Verifier;
 use crate::host::ServerState;
 use crate::router::Router;
@@ -17,6 +18,7 @@ pub(super) struct Pages {
     pub(super) router: Arc<Router>,
     pub(super) verifier: Arc<Verifier>,
     pub(super) sessions: Sessions,
+    pub(super) sent: Sent,
     key: OnceCell<FormKey>,
 }
 
@@ -27,6 +29,7 @@ impl Pages {
             router: Arc::clone(router),
             verifier: Arc::clone(verifier),
             sessions: Sessions::default(),
+            sent: Sent::default(),
             key: OnceCell::new(),
         }
     }

@@ -82,19 +82,34 @@ impl Visitor {
     }
 
     /// The answer, with the cookie for forms if the browser has none yet.
+    ///
+    /// The browser also sends it with a page that is opened by a link on another site (`SameSite=Lax`). It would get a new
+    /// one there otherwise, and the forms that are open in other tabs would be worth nothing. The cookie alone allows
+    /// nothing: a form needs its token.
     pub(super) fn with_cookie(&self, answer: Response) -> Response {
         match self.is_new {
-            true => self.set_cookie(answer, FORM, &self.cookie),
+            true => self.put_cookie(answer, FORM, &self.cookie, "Lax"),
             false => answer,
         }
     }
 
-    /// Sets a cookie that ends with the browser, and that only we get, from our own pages. An empty one is removed.
-    pub(super) fn set_cookie(&self, mut answer: Response, which: &str, value: &str) -> Response {
+    /// Sets the cookie of a session, which ends with the browser, and which only we get, from our own pages. An empty one
+    /// is removed.
+    pub(super) fn set_session(&self, answer: Response, value: &str) -> Response {
+        self.put_cookie(answer, SESSION, value, "Strict")
+    }
+
+    fn put_cookie(
+        &self,
+        mut answer: Response,
+        which: &str,
+        value: &str,
+        same_site: &str,
+    ) -> Response {
         let secure = if self.is_secure { "; Secure" } else { "" };
         let age = if value.is_empty() { "; Max-Age=0" } else { "" };
         let name = name(which, self.is_secure);
-        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
+        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}{age}");
         if let Ok(text) = HeaderValue::from_str(&text) {
             answer.headers_mut().append(SET_COOKIE, text);
         }
@@ -118,5 +133,4 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 const FORM: &str = "waxwing-form";
-/// The name of the cookie of a session.
-pub(super) const SESSION: &str = "waxwing-session";
+const SESSION: &str = "waxwing-session";

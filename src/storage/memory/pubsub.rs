@@ -176,6 +176,11 @@ impl PubSubStore for MemoryStorage {
         Ok(page.unwrap_or_else(|| Some(ItemPage::default())))
     }
 
+    async fn item_ids(&self, owner: &BareJid, name: &str) -> Result<Vec<String>> {
+        let ids = |node: &mut StoredNode| node.items.iter().map(|item| item.id.clone()).collect();
+        Ok(self.of_node(owner, name, ids)?.unwrap_or_default())
+    }
+
     async fn last_items(&self, owners: &[BareJid], max_bytes: usize) -> Result<LastItemPage> {
         let state = self.state()?;
         let last = |owner: &BareJid, node: &StoredNode| {
@@ -281,20 +286,5 @@ impl PubSubStore for MemoryStorage {
             nodes.flat_map(|(name, node)| node.subscriptions.values().map(move |s| (name, s)));
         let own = all.filter(|(_, s)| s.jid.bare_str() == entity.as_str());
         Ok(own.map(|(name, s)| (name.clone(), s.clone())).collect())
-    }
-}
-
-impl MemoryStorage {
-    /// Does something with a node, if it is there.
-    fn of_node<T>(
-        &self,
-        owner: &BareJid,
-        name: &str,
-        act: impl FnOnce(&mut StoredNode) -> T,
-    ) -> Result<Option<T>> {
-        let mut state = self.state()?;
-        let Some(owner) = state.owners.get_mut(owner) else { return Ok(None) };
-        owner.room = owner.room.freed();
-        Ok(owner.nodes.get_mut(name).map(act))
     }
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
+use super::pubsub_node::StoredNode;
 use super::state::State;
+use crate::jid::BareJid;
 use crate::storage::{NodeNumber, Result, StorageError};
 
 /// The storage in memory.
@@ -59,5 +61,20 @@ impl MemoryStorage {
 
     pub(super) fn close_all_nodes(&self) {
         *self.shared.state.lock() = None;
+    }
+}
+
+impl MemoryStorage {
+    /// Does something with a node of an owner, if it is there.
+    pub(super) fn of_node<T>(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        act: impl FnOnce(&mut StoredNode) -> T,
+    ) -> Result<Option<T>> {
+        let mut state = self.state()?;
+        let Some(owner) = state.owners.get_mut(owner) else { return Ok(None) };
+        owner.room = owner.room.freed();
+        Ok(owner.nodes.get_mut(name).map(act))
     }
 }

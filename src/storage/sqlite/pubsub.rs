@@ -101,6 +101,14 @@ impl PubSubStore for Database {
         page(&mut on, node.number, query).await
     }
 
+    async fn item_ids(&self, owner: &BareJid, name: &str) -> Result<Vec<String>> {
+        let mut reader = self.reader().await?;
+        let mut on = reader.begin().await?;
+        let Some(node) = pubsub::find(&mut on, owner, name).await? else { return Ok(Vec::new()) };
+        let items = pubsub_item::oldest(&mut on, node.number, usize::MAX).await?;
+        Ok(items.into_iter().map(|item| item.id).collect())
+    }
+
     async fn last_items(&self, owners: &[BareJid], max_bytes: usize) -> Result<LastItemPage> {
         pubsub_item::last_of(&mut *self.reader().await?, owners, max_bytes).await
     }

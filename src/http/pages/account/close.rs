@@ -12,7 +12,7 @@ use super::who::{HOME, user};
 use crate::http::pages::form::{Fields, hidden, password};
 use crate::http::pages::layout::{failed, page, see_other, sorry};
 use crate::http::pages::shared::Pages;
-use crate::http::pages::visitor::{SESSION, Visitor};
+use crate::http::pages::visitor::Visitor;
 use crate::jid::BareJid;
 
 pub(super) async fn show(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Response {
@@ -78,5 +78,5 @@ pub(super) async fn close(
         pages.sessions.end(cookie);
     }
     let text = "Your account and all its data were deleted.";
-    visitor.set_cookie(sorry(StatusCode::OK, "The account is closed", text), SESSION, "")
+    visitor.set_session(sorry(StatusCode::OK, "The account is closed", text), "")
 }

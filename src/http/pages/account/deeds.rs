@@ -11,7 +11,7 @@ use crate::http::pages::form::Fields;
 use crate::http::pages::layout::{failed, nothing, see_other};
 use crate::http::pages::new_password;
 use crate::http::pages::shared::Pages;
-use crate::http::pages::visitor::{SESSION, Visitor};
+use crate::http::pages::visitor::Visitor;
 use crate::jid::BareJid;
 use crate::storage::{FileId, InvitationId, StorageError};
 
@@ -92,7 +92,7 @@ async fn change_password(
         Ok(Some(proven)) => {
             let cookie = pages.sessions.begin(user.clone(), proven);
             let page = see_other(&format!("{HOME}?done=password"));
-            visitor.set_cookie(page, SESSION, &cookie)
+            visitor.set_session(page, &cookie)
         }
         _ => see_other(HOME),
     }

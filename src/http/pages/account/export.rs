@@ -1,7 +1,8 @@
 //! `/account/export`: all that is kept for an account, as JSON. It is written page by page, so that a large archive needs no
 //! more memory than a small one, and as fast as the browser takes it. A download that breaks off ends in the middle of the
-//! JSON.
+//! JSON: so does one that takes too long, and one whose user has logged out or has a new password.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -13,14 +14,15 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::overview;
-use super::who::{HOME, user};
+use super::place::Place;
+use super::who::{HOME, user, user_of};
 use crate::host::{ServerState, block_list, clients_of, invitations, uploads};
 use crate::http::pages::layout::{see_other, sorry};
 use crate::http::pages::shared::Pages;
 use crate::http::pages::visitor::Visitor;
 use crate::jid::BareJid;
-use crate::limit::{Action, Held};
-use crate::storage::{ItemQuery, MessageId, Query, Result, Way, Which};
+use crate::limit::Action;
+use crate::storage::{self, ItemQuery, MessageId, Query, StorageError, Way, Which};
 
 /// What is written next.
 enum Next {
@@ -30,8 +32,9 @@ enum Next {
     Documents,
     /// The nodes after this one.
     Nodes(Option<String>),
-    /// The items of a node after this one.
-    Items(String, Option<String>),
+    /// These items of a node. They are known from the beginning: one that is published again moves to the end, and nothing
+    /// is left out for that.
+    Items(String, Vec<String>),
     Files,
     Invitations,
     /// The messages after this one.
@@ -41,11 +44,25 @@ enum Next {
 
 struct Export {
     server: Arc<ServerState>,
+    pages: Arc<Pages>,
     user: BareJid,
+    /// The session of the browser.
+    session: String,
     next: Next,
     /// The list that is written has a value already.
     has_some: bool,
-    _held: Held,
+    place: Place,
+}
+
+/// Why a download breaks off.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("the user has logged out")]
+    LoggedOut,
+    #[error("the download takes too long")]
+    TooLong,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
 }
 
 pub(super) async fn download(State(pages): State<Arc<Pages>>, visitor: Visitor) -> Response {
@@ -58,16 +75,18 @@ pub(super) async fn download(State(pages): State<Arc<Pages>>, visitor: Visitor) 
         return sorry(StatusCode::TOO_MANY_REQUESTS, "Please wait", text);
     }
     tracing::info!(jid = %user, "data downloaded by their owner");
-    let server = Arc::clone(&pages.server);
-    let export = Export { server, user, next: Next::Account, has_some: false, _held: held };
+    let session = visitor.session().unwrap_or_default().to_owned();
+    let (server, place) = (Arc::clone(&pages.server), Place::new(&pages.server, held));
+    let export =
+        Export { server, pages, user, session, next: Next::Account, has_some: false, place };
     let body = stream::unfold(export, |mut export| async move {
         if matches!(export.next, Next::End) {
             return None;
         }
-        let piece = export.piece().await;
-        let piece = piece.inspect_err(|error| {
-            tracing::error!(%error, "cannot export the data of an account");
+        let piece = export.checked_piece().await.map_err(|error| {
+            tracing::error!(%error, jid = %export.user, "a download of the data of an account breaks off");
             export.next = Next::End;
+            io::Error::other(error)
         });
         Some((piece.map(Bytes::from), export))
     });
@@ -79,8 +98,19 @@ pub(super) async fn download(State(pages): State<Arc<Pages>>, visitor: Visitor) 
 }
 
 impl Export {
+    /// The next piece of the text, if it may still be read.
+    async fn checked_piece(&mut self) -> Result<String, Broken> {
+        if self.place.is_over() {
+            return Err(Broken::TooLong);
+        }
+        if user_of(&self.pages, &self.session).await.as_ref() != Some(&self.user) {
+            return Err(Broken::LoggedOut);
+        }
+        Ok(self.piece().await?)
+    }
+
     /// The next piece of the text.
-    async fn piece(&mut self) -> Result<String> {
+    async fn piece(&mut self) -> storage::Result<String> {
         let mut out = String::new();
         match std::mem::replace(&mut self.next, Next::End) {
             Next::Account => self.account(&mut out).await?,
@@ -91,7 +121,11 @@ impl Export {
                 let nodes = self.server.storage.pubsub();
                 let nodes = nodes.nodes(&self.user, after.as_deref(), 1).await?;
                 match nodes.into_iter().next() {
-                    Some(node) => self.next = Next::Items(node.name, None),
+                    Some(node) => {
+                        let items = self.server.storage.pubsub();
+                        let ids = items.item_ids(&self.user, &node.name).await?;
+                        self.next = Next::Items(node.name, ids);
+                    }
                     None => self.reopen(&mut out, "files", Next::Files),
                 }
             }
@@ -104,7 +138,7 @@ impl Export {
         Ok(out)
     }
 
-    async fn account(&mut self, out: &mut String) -> Result<()> {
+    async fn account(&mut self, out: &mut String) -> storage::Result<()> {
         let account = self.server.storage.accounts().find(&self.user).await?;
         let created = account.map(|account| account.created.to_string());
         let now = self.server.clock.now().to_string();
@@ -114,7 +148,7 @@ impl Export {
         Ok(())
     }
 
-    async fn roster(&mut self, out: &mut String) -> Result<()> {
+    async fn roster(&mut self, out: &mut String) -> storage::Result<()> {
         let (_, items) = self.server.storage.roster().load(&self.user).await?;
         for item in items.into_iter().filter(|item| item.listed) {
             let (sees, seen) = (item.subscription.is_to(), item.subscription.is_from());
@@ -128,7 +162,7 @@ impl Export {
         Ok(())
     }
 
-    async fn devices(&mut self, out: &mut String) -> Result<()> {
+    async fn devices(&mut self, out: &mut String) -> storage::Result<()> {
         let sessions = overview::sessions_of(&self.server, &self.user);
         let now = self.server.clock.now();
         for client in clients_of(&*self.server.storage, &self.user, now, &sessions).await? {
@@ -143,7 +177,7 @@ impl Export {
         Ok(())
     }
 
-    async fn documents(&mut self, out: &mut String) -> Result<()> {
+    async fn documents(&mut self, out: &mut String) -> storage::Result<()> {
         for kind in KINDS {
             let documents = self.server.storage.documents().all(&self.user, kind).await?;
             for (key, xml) in documents {
@@ -154,7 +188,7 @@ impl Export {
         Ok(())
     }
 
-    async fn files(&mut self, out: &mut String) -> Result<()> {
+    async fn files(&mut self, out: &mut String) -> storage::Result<()> {
         let now = self.server.clock.now();
         let files = self.server.storage.files().uploaded(&self.user, now, FILES).await?;
         for file in files.newest {
@@ -170,7 +204,7 @@ impl Export {
         Ok(())
     }
 
-    async fn invitations(&mut self, out: &mut String) -> Result<()> {
+    async fn invitations(&mut self, out: &mut String) -> storage::Result<()> {
         let now = self.server.clock.now();
         for known in invitations::open_of(&*self.server.storage, &self.user, now).await? {
             let (created, expires) = (known.created.to_string(), known.expires.to_string());
@@ -184,7 +218,11 @@ impl Export {
     }
 
     /// A page of the archive.
-    async fn messages(&mut self, out: &mut String, after: Option<MessageId>) -> Result<()> {
+    async fn messages(
+        &mut self,
+        out: &mut String,
+        after: Option<MessageId>,
+    ) -> storage::Result<()> {
         let query = Query { after, max: MESSAGES, ..Query::default() };
         let page = self.server.storage.archive().page(&self.user, &query).await?;
         let page = page.unwrap_or_default();
@@ -204,22 +242,30 @@ impl Export {
         Ok(())
     }
 
-    /// A page of the items of a node.
-    async fn items(&mut self, out: &mut String, node: String, after: Option<String>) -> Result<()> {
-        let which = Which::After(after.as_deref());
-        let query = ItemQuery { which, max: ITEMS, max_bytes: ITEM_BYTES, since: None };
-        // An item that was removed meanwhile is not found any more: then the rest of the node is left out.
+    /// Some items of a node: the first of these that are still there.
+    async fn items(
+        &mut self,
+        out: &mut String,
+        node: String,
+        mut ids: Vec<String>,
+    ) -> storage::Result<()> {
+        let rest = ids.split_off(ids.len().min(ITEMS));
+        let query =
+            ItemQuery { which: Which::Ids(&ids), max: ITEMS, max_bytes: ITEM_BYTES, since: None };
         let page = self.server.storage.pubsub().items(&self.user, &node, query).await?;
         let page = page.unwrap_or_default();
-        let last = page.items.last().map(|item| item.id.clone());
+        // Big items are fewer than were asked for. Those that were removed meanwhile are left out.
+        let last = page.items.last().and_then(|last| ids.iter().position(|id| *id == last.id));
+        let mut ids = last.map_or_else(Vec::new, |last| ids.split_off(last + 1));
+        ids.extend(rest);
         for item in page.items {
             let at = item.published.to_string();
             let xml = String::from_utf8_lossy(&item.payload);
             self.push(out, &json!({ "node": node, "id": item.id, "published": at, "xml": xml }));
         }
-        self.next = match last {
-            Some(last) => Next::Items(node, Some(last)),
-            None => Next::Nodes(Some(node)),
+        self.next = match ids.is_empty() {
+            false => Next::Items(node, ids),
+            true => Next::Nodes(Some(node)),
         };
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::auth::{PasswordKey, SaslError};
 use crate::http::pages::form::{Fields, hidden, password};
 use crate::http::pages::layout::{page, see_other};
 use crate::http::pages::shared::Pages;
-use crate::http::pages::visitor::{SESSION, Visitor};
+use crate::http::pages::visitor::Visitor;
 use crate::jid::BareJid;
 use crate::log;
 
@@ -65,7 +65,7 @@ pub(super) async fn log_in(pages: &Pages, visitor: &Visitor, fields: &Fields) ->
     match check(pages, visitor, &user, fields.get("password")).await {
         Ok(proven) => {
             let cookie = pages.sessions.begin(user, proven);
-            visitor.set_cookie(see_other(HOME), SESSION, &cookie)
+            visitor.set_session(see_other(HOME), &cookie)
         }
         Err(WRONG) => {
             let wrong = "The address or the password is wrong.";

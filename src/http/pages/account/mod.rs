@@ -7,6 +7,7 @@ mod deeds;
 mod export;
 mod login;
 mod overview;
+mod place;
 mod sessions;
 mod who;
 
@@ -16,7 +17,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::get;
 
 pub(super) use sessions::Sessions;
 
@@ -24,13 +25,13 @@ use self::who::{HOME, user};
 use super::form::{Fields, TOKEN};
 use super::layout::{damaged, nothing, see_other};
 use super::shared::Pages;
-use super::visitor::{SESSION, Visitor};
+use super::visitor::Visitor;
 
 /// The routes.
 pub(super) fn routes() -> Router<Arc<Pages>> {
     Router::new()
         .route(HOME, get(home))
-        .route("/account/{deed}", post(deed))
+        .route("/account/{deed}", get(no_form).post(deed))
         .route("/account/close", get(close::show).post(deed_close))
         .route("/account/export", get(export::download))
         .route("/account/invitation/{token}", get(overview::invitation))
@@ -52,6 +53,11 @@ async fn home(
 
 async fn deed_close(pages: State<Arc<Pages>>, visitor: Visitor, body: Bytes) -> Response {
     deed(pages, Path("close".to_owned()), visitor, body).await
+}
+
+/// Somebody opens the address of a form, which browsers show after a form that was not accepted: the form is on the page.
+async fn no_form(Path(name): Path<String>) -> Response {
+    if DEEDS.contains(&&*name) { see_other(HOME) } else { nothing() }
 }
 
 /// A form was sent. Its path is its name.
@@ -86,7 +92,7 @@ async fn deed(
             if let Some(cookie) = visitor.session() {
                 pages.sessions.end(cookie);
             }
-            visitor.set_cookie(see_other(HOME), SESSION, "")
+            visitor.set_session(see_other(HOME), "")
         }
         "close" => close::close(&pages, &visitor, &user, &fields).await,
         name => deeds::run(&pages, &visitor, &user, name, &fields).await,

@@ -6,7 +6,11 @@ use crate::jid::BareJid;
 
 /// The user who has logged in, if the password is still the same.
 pub(super) async fn user(pages: &Pages, visitor: &Visitor) -> Option<BareJid> {
-    let cookie = visitor.session()?;
+    user_of(pages, visitor.session()?).await
+}
+
+/// The user of a session, if the password is still the same.
+pub(super) async fn user_of(pages: &Pages, cookie: &str) -> Option<BareJid> {
     let (user, proven) = pages.sessions.find(cookie)?;
     match pages.verifier.is_current(&user, &proven).await {
         Ok(true) => Some(user),

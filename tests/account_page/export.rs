@@ -1,0 +1,189 @@
+//! The download of all data of an account.
+
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::time::{Instant, sleep};
+use waxwing::host::registration::change_password;
+use waxwing::jid::{BareJid, Jid};
+use waxwing::payload::datetime::Timestamp;
+use waxwing::storage::{
+    Affiliation, Holder, InvitationKind, NewMessage, PubSubItem, PubSubNode, Publication,
+    PublishAt, RosterItem, Storage, Subscription, Way,
+};
+
+use crate::browser::{Browser, House, joined};
+use crate::{QUICK, inside, stored};
+
+/// A message in an archive.
+async fn keep(storage: &dyn Storage, owner: &BareJid, n: usize) {
+    let holder = Holder {
+        owner: owner.clone(),
+        with: Jid::parse("juliet@localhost").unwrap(),
+        way: Way::Received,
+        archive: true,
+        waiting: false,
+        limit: None,
+    };
+    let xml = format!(
+        "<message xmlns='jabber:client' from='juliet@localhost' to='romeo@localhost'><body>{n}</body></message>"
+    );
+    let new = NewMessage {
+        at: Timestamp::from_micros(1_000_000),
+        xml: xml.into(),
+        holders: [holder].into_iter().collect(),
+        search: None,
+        handled: None,
+    };
+    storage.archive().keep(new).await.unwrap().receipt.await.unwrap();
+}
+
+/// Publishes long items at a node.
+async fn publish(storage: &dyn Storage, owner: &BareJid, ids: impl Iterator<Item = usize>) {
+    let created = Timestamp::from_micros(5);
+    let item = |id: usize| PubSubItem {
+        id: format!("item{id}."),
+        publisher: owner.clone().into_jid(),
+        published: created,
+        payload: format!("<x>{}</x>", "x".repeat(20_000)).into(),
+    };
+    let node = PubSubNode {
+        name: "urn:x".into(),
+        creator: owner.clone(),
+        created,
+        config: "{}".into(),
+        affiliations: vec![(owner.clone(), Affiliation::Owner)],
+        subscriptions: Vec::new(),
+        items: 0,
+    };
+    let is_there = storage.pubsub().summary(owner, "urn:x").await.unwrap().is_some();
+    let publication = Publication {
+        at: if is_there { PublishAt::Existing(created) } else { PublishAt::New(node) },
+        max_nodes: 9,
+        share: None,
+        items: ids.map(item).collect(),
+        keep: 1000,
+        expire_before: None,
+        within_quota: false,
+    };
+    assert!(storage.pubsub().publish(owner, "urn:x", publication).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn all_data_are_downloaded_page_by_page() {
+    let house = House::new(QUICK).await;
+    let romeo = house.account("romeo@localhost", "soldierly").await;
+    let storage = house.storage();
+    let juliet = Jid::parse("juliet@localhost").unwrap();
+    let contact = RosterItem {
+        jid: juliet.clone(),
+        name: "Juliet \"J\"".into(),
+        groups: vec!["Friends".into()],
+        subscription: Subscription::Both,
+        pending_out: false,
+        pending_in: None,
+        approved: false,
+        listed: true,
+    };
+    storage.roster().put(&romeo, &contact, 10).await.unwrap();
+    storage.documents().put(&romeo, "vcard", "", "<vCard xmlns='vcard-temp'/>").await.unwrap();
+    stored(&house, &romeo, "rose.jpg").await;
+    house.invite("romeo@localhost", InvitationKind::Contact, false).await;
+    for n in 0..450 {
+        keep(storage, &romeo, n).await;
+    }
+    let (mut browser, _) = inside(&house, "romeo", "soldierly").await;
+    let page = browser.get("/account/export").await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("application/json")));
+    assert!(page.header("content-disposition").unwrap().starts_with("attachment"));
+    let data: serde_json::Value = serde_json::from_str(&page.body).unwrap();
+    assert_eq!(data["account"], "romeo@localhost");
+    assert_eq!(data["contacts"][0]["name"], "Juliet \"J\"");
+    assert_eq!(data["documents"][0]["xml"], "<vCard xmlns='vcard-temp'/>");
+    assert_eq!(data["files"][0]["name"], "rose.jpg");
+    assert_eq!(data["invitations"].as_array().unwrap().len(), 1);
+    let messages = data["messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 450);
+    assert!(messages[449]["xml"].as_str().unwrap().contains("<body>449</body>"));
+    // One at a time.
+    let held = house.server.state().budgets.exports.holder(Some("romeo@localhost"), None);
+    held.try_add(1).unwrap();
+    assert_eq!(browser.get("/account/export").await.status, 429);
+    drop(held);
+    assert_eq!(browser.get("/account/export").await.status, 200);
+    house.close().await;
+}
+
+/// An item that is published again becomes the newest one. What came after it is not left out for that.
+#[tokio::test]
+async fn items_that_change_meanwhile_leave_nothing_else_out() {
+    let house = House::new(QUICK).await;
+    let romeo = house.account("romeo@localhost", "soldierly").await;
+    publish(house.storage(), &romeo, 0..130).await;
+    let (mut browser, _) = inside(&house, "romeo", "soldierly").await;
+    let mut io = browser.open("/account/export", 1000).await;
+    let mut all = vec![0; 10_000];
+    io.read_exact(&mut all).await.unwrap();
+    // The first page was read.
+    publish(house.storage(), &romeo, (45..52).chain([200])).await;
+    let gone = [60, 61, 99, 100].map(|id| format!("item{id}."));
+    house.storage().pubsub().retract(&romeo, "urn:x", &gone).await.unwrap();
+    io.read_to_end(&mut all).await.unwrap();
+    let all = String::from_utf8(all).unwrap();
+    let data: serde_json::Value =
+        serde_json::from_str(&joined(all.split_once("\r\n\r\n").unwrap().1)).unwrap();
+    let mut found: Vec<_> =
+        data["nodes"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
+    found.sort_unstable();
+    let mut expected: Vec<_> =
+        (0..130).map(|id| format!("item{id}.")).filter(|id| !gone.contains(id)).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    house.close().await;
+}
+
+/// A download that is under way: the server waits for the browser to take more.
+async fn begun<'a>(house: &'a House) -> (Browser<'a>, tokio::io::DuplexStream) {
+    let romeo = house.account("romeo@localhost", "soldierly").await;
+    publish(house.storage(), &romeo, 0..200).await;
+    let (mut browser, _) = inside(house, "romeo", "soldierly").await;
+    let mut io = browser.open("/account/export", 1000).await;
+    io.read_exact(&mut [0; 1000]).await.unwrap();
+    assert_eq!(house.server.state().budgets.exports.all(), 1);
+    (browser, io)
+}
+
+/// Whoever takes a byte now and then keeps nobody else from a download.
+#[tokio::test]
+async fn a_download_has_so_much_time() {
+    let house = House::new(QUICK).await;
+    let (_, mut io) = begun(&house).await;
+    tokio::time::pause();
+    let begin = Instant::now();
+    while house.server.state().budgets.exports.all() > 0 {
+        io.read_exact(&mut [0; 10]).await.unwrap();
+        sleep(Duration::from_secs(10)).await;
+        assert!(begin.elapsed() < Duration::from_secs(3 * 3600));
+    }
+    assert!(begin.elapsed() > Duration::from_secs(3600));
+    tokio::time::resume();
+    assert_is_broken(io).await;
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_download_ends_when_the_password_changes() {
+    let house = House::new(QUICK).await;
+    let (_, io) = begun(&house).await;
+    let romeo = BareJid::parse("romeo@localhost").unwrap();
+    assert!(change_password(house.server.state(), &romeo, "peaceful", None).await.unwrap());
+    assert_is_broken(io).await;
+    house.close().await;
+}
+
+/// The answer has no end (RFC 9112 §8), so that nobody takes a part for the whole.
+async fn assert_is_broken(mut io: tokio::io::DuplexStream) {
+    let mut rest = Vec::new();
+    io.read_to_end(&mut rest).await.unwrap();
+    assert!(!rest.is_empty() && !rest.ends_with(b"\r\n0\r\n\r\n"));
+}
