@@ -156,7 +156,14 @@ fn a_key_and_a_certificate_that_others_refuse_are_told() {
     house.both("a.example");
     let [c2s, _, s2s, ..] = house.ports;
     house.dns.tlsa(&format!("_{c2s}._tcp.xmpp.a.example"), &[1; 32]);
+    // The zone above is signed, and that of the machine is not.
+    house.dns.ds("a.example");
+    house.dns.soa("xmpp.a.example");
     let all = house.check(6);
+    let warnings = said(&all, "a.example", "warning");
+    assert!(!warnings.contains("although the zone is signed"), "{warnings}");
+    let lines = records(&all, "a.example");
+    assert!(lines.contains(&"; Only if the zone is signed (DNSSEC):".to_owned()), "{lines:?}");
     let missing = said(&all, "a.example", "missing");
     let text =
         format!("the TLSA record _{c2s}._tcp.xmpp.a.example has another key than the server");

@@ -61,6 +61,11 @@ impl NameServer {
         self.add(zone, DS, [&[0, 1, 13, 2][..], &[7; 32]].concat());
     }
 
+    /// A zone begins at this name.
+    pub(crate) fn soa(&self, zone: &str) {
+        self.add(zone, SOA, [&[0, 0][..], &[0; 20]].concat());
+    }
+
     fn remove(&self, name: &str, kind: u16) {
         self.table.lock().unwrap().remove(&(name.to_owned(), kind));
     }
@@ -104,6 +109,7 @@ fn answer(query: &[u8], table: &Table) -> Option<Vec<u8>> {
 }
 
 const A: u16 = 1;
+const SOA: u16 = 6;
 const AAAA: u16 = 28;
 const SRV: u16 = 33;
 const DS: u16 = 43;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::found::Level;
 use super::look::Look;
 use super::outside::{Kind, Refusal, Seen};
-use super::records::Service;
+use super::records::{Service, each_once};
 use crate::s2s::Unresolved;
 use crate::tls::public_key_hash;
 
@@ -157,9 +157,7 @@ impl Look<'_, '_> {
         seen: &Seen,
     ) {
         if let Some(fault) = fault {
-            let mut names = seen.certificate.names();
-            names.dedup();
-            let names = names.join(", ");
+            let names = each_once(seen.certificate.names()).join(", ");
             let text = format!(
                 "the certificate at {name}, port {port}, {}: {whom} do not trust it for {domain} (it names: {names})",
                 fault.words()

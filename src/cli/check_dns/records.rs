@@ -28,11 +28,9 @@ pub(super) struct Service {
 /// The services of this configuration, for clients or for other servers (RFC 6120 §3.2.1, XEP-0368 §3).
 pub(super) fn services(config: &Config, is_server: bool) -> [Service; 2] {
     let ports = |addresses: &[SocketAddr]| {
-        let mut ports: Vec<_> = addresses.iter().map(SocketAddr::port).collect();
-        // The system chooses a port, and nobody knows it before.
-        ports.retain(|port| *port > 0);
-        ports.dedup();
-        ports
+        // Port 0: the system chooses one, and nobody knows it before.
+        let known = addresses.iter().map(SocketAddr::port).filter(|port| *port > 0);
+        each_once(known)
     };
     let listen = &config.listen;
     if is_server {
@@ -82,6 +80,17 @@ pub(super) fn services(config: &Config, is_server: bool) -> [Service; 2] {
         has_other: !clients.ports.is_empty(),
     };
     [clients, direct]
+}
+
+/// The values in their order, each of them once.
+pub(super) fn each_once<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut all = Vec::new();
+    for value in values {
+        if !all.contains(&value) {
+            all.push(value);
+        }
+    }
+    all
 }
 
 /// Lines for a zone file, as they are found to be missing.

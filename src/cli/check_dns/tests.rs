@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use super::found::{Level, Report};
 use super::look;
 use super::outside::{Kind, Outside, Refusal, Seen};
+use super::records::services;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::s2s::{Resolve, Srv, Unresolved};
@@ -21,6 +22,8 @@ struct World {
     names: Vec<&'static str>,
     fault: Option<CertificateFault>,
     host_meta: Option<(u16, &'static str)>,
+    /// The pages are there.
+    pages: bool,
 }
 
 #[async_trait]
@@ -52,6 +55,10 @@ impl Outside for World {
             return Err(Refusal::Closed("refused".to_owned()));
         }
         let answer = match kind {
+            Kind::Https { path: Some("/pages.css"), .. } => Some(match self.pages {
+                true => (200, "content-type: text/css".to_owned()),
+                false => (404, String::new()),
+            }),
             Kind::Https { path: Some(path), .. } => {
                 assert_eq!(path, "/.well-known/host-meta");
                 self.host_meta.map(|(status, body)| (status, body.to_owned()))
@@ -104,6 +111,7 @@ async fn a_domain_with_all_its_records_is_ok() {
         open: vec![443, 5222, 5223, 7443, 7777],
         names: vec!["xn--mller-kva.example"],
         host_meta: Some((200, "<Link rel='urn:xmpp:alt-connections:websocket'/>")),
+        pages: true,
         ..World::default()
     };
     let found = report(&world, "müller.example").await;
@@ -111,7 +119,9 @@ async fn a_domain_with_all_its_records_is_ok() {
     let warnings = said(&found, Level::Warning);
     // There are no files with a certificate in the directory of the test.
     assert!(warnings.lines().all(|text| text.contains("self-signed")), "{warnings}");
-    assert!(said(&found, Level::Ok).contains("host-meta says where browsers connect"));
+    let ok = said(&found, Level::Ok);
+    assert!(ok.contains("host-meta says where browsers connect"), "{ok}");
+    assert!(ok.contains("https://xn--mller-kva.example:7443 has the pages"), "{ok}");
     // What is only useful where the zone is signed needs a key, and there was none to see.
     assert!(found.records.is_empty(), "{found:?}");
 }
@@ -146,6 +156,34 @@ async fn what_is_missing_is_said_with_the_records_to_add() {
     let found = reports(&world, "a.example", public).await.remove(0);
     let record = "xmpp.a.example. 3600 IN A 192.0.2.77";
     assert!(found.records.contains(&record.to_owned()), "{found:?}");
+}
+
+#[tokio::test]
+async fn the_address_of_the_pages_is_looked_at() {
+    let mut world = World {
+        addresses: HashMap::from([("a.example", machine())]),
+        open: vec![443, 7443],
+        names: vec!["a.example", "chat.example"],
+        ..World::default()
+    };
+    let more = "invitations.url = 'https://chat.example'";
+    let found = reports(&world, "a.example", more).await.remove(0);
+    let missing = said(&found, Level::Missing);
+    assert!(missing.contains("chat.example has no address, but browsers are sent to"), "{missing}");
+    world.addresses.insert("chat.example", machine());
+    let found = reports(&world, "a.example", more).await.remove(0);
+    let warnings = said(&found, Level::Warning);
+    assert!(
+        warnings.contains("https://chat.example/pages.css is not that of this server (status 404)"),
+        "{warnings}"
+    );
+}
+
+#[test]
+fn a_port_is_named_once() {
+    let text = "listen.c2s = ['192.0.2.1:5222', '192.0.2.1:80', '192.0.2.2:5222']";
+    let config = Config::parse(text, "the test").unwrap();
+    assert_eq!(services(&config, false)[0].ports, [5222, 80]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::found::Level;
 use super::look::Look;
-use super::outside::{Kind, Seen};
+use super::outside::{Kind, Refusal, Seen};
 
 impl Look<'_, '_> {
     /// Host-meta of the domain, and each address of HTTPS that clients are told.
@@ -23,9 +23,35 @@ impl Look<'_, '_> {
             self.https(what, &url, &host, port).await;
             seen.push((host, port));
         }
+        self.pages(&seen).await;
         if has_any {
             self.host_meta().await;
         }
+    }
+
+    /// The address in the links of invitations. `seen`: hosts and ports that were looked at already.
+    async fn pages(&mut self, seen: &[(String, u16)]) {
+        let Some(url) = self.config().pages_url(self.domain) else { return };
+        let Some((host, port)) = authority(&url) else { return };
+        if !seen.contains(&(host.clone(), port)) {
+            self.https("browsers", &url, &host, port).await;
+        }
+        let Some(first) = self.find(&host).await.and_then(|found| found.first().copied()) else {
+            return;
+        };
+        let kind = Kind::Https { host: &host, path: Some(STYLE) };
+        let Ok(found) = self.all.connect(SocketAddr::new(first, port), kind).await else { return };
+        let text = match found.answer.unwrap_or_default() {
+            (200, answer) if answer.contains("text/css") => {
+                return self
+                    .say(Level::Ok, format!("{url} has the pages of invitations and accounts"));
+            }
+            (status, _) => format!(
+                "{url}{STYLE} is not that of this server (status {status}): links of invitations do not work. Let the \
+                 web server of {host} pass on the paths of the pages (docs/invitations.md), or set `invitations.url`"
+            ),
+        };
+        self.say(Level::Warning, text);
     }
 
     async fn https(&mut self, what: &str, url: &str, host: &str, port: u16) {
@@ -52,7 +78,10 @@ impl Look<'_, '_> {
         let Some(found) = self.find(domain).await else { return };
         let url = format!("https://{domain}{HOST_META}");
         let Some(first) = found.first() else {
-            let text = format!("{domain} has no address: clients in browsers find no {url}");
+            let text = format!(
+                "{domain} has no address: clients in browsers cannot read {url}, and do not find this server by its \
+                 domain"
+            );
             return self.say(Level::Warning, text);
         };
         let kind = Kind::Https { host: domain, path: Some(HOST_META) };
@@ -62,10 +91,10 @@ impl Look<'_, '_> {
                 self.judge_web(domain, 443, &seen);
                 seen.answer.unwrap_or_default()
             }
-            Err(_) => {
+            Err(Refusal::Closed(why) | Refusal::Other(why)) => {
                 let text = format!(
-                    "{url} cannot be read: clients in browsers must be told where to connect, unless a web server of \
-                     {domain} passes it on to this server"
+                    "{url} cannot be read ({why}): clients in browsers do not find this server by its domain. Let a web \
+                     server of {domain} pass this path on to this server, or tell the clients the address"
                 );
                 return self.say(Level::Warning, text);
             }
@@ -136,6 +165,8 @@ fn authority(url: &str) -> Option<(String, u16)> {
     Some((idna::domain_to_ascii(host).unwrap_or_else(|_| host.to_owned()), port))
 }
 
+/// The one page that is always there.
+const STYLE: &str = "/pages.css";
 const HOST_META: &str = "/.well-known/host-meta";
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ impl Dns {
     }
 
     /// Whether the zone of a name is signed (DNSSEC): the zone above it has the fingerprint of its key (DS, RFC 4034 §5).
+    /// That a zone above is signed says nothing of one that begins below it.
     pub async fn is_signed(&self, name: &str) -> bool {
         let Some(resolver) = self.0.as_ref() else { return false };
         // The zone may begin at any label; that of a whole country or `com` is not meant.
@@ -75,6 +76,15 @@ impl Dns {
             let is_signature = |record: &Record| record.record_type() == RecordType::DS;
             if found.is_ok_and(|found| found.answers().iter().any(is_signature)) {
                 return true;
+            }
+            // A zone begins where its SOA record is (RFC 1034 §4.2.1).
+            let found = resolver.lookup(format!("{zone}."), RecordType::SOA).await;
+            let begins_it = |record: &Record| {
+                let is_it = record.name.to_ascii().trim_end_matches('.').eq_ignore_ascii_case(zone);
+                is_it && record.record_type() == RecordType::SOA
+            };
+            if found.is_ok_and(|found| found.answers().iter().any(begins_it)) {
+                return false;
             }
             zone = zone.split_once('.').map_or("", |(_, above)| above);
         }
