@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -17,7 +18,8 @@ use axum::routing::post;
 use axum::{Extension, Router};
 use bytes::BytesMut;
 use futures_util::StreamExt;
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use super::client::{C2s, Client, StartState};
@@ -83,7 +85,9 @@ async fn answer(
     drop((head, config, peer, bosh));
     match begun {
         Begun::Waits(waiting, content) => {
-            http::later(async move { response(waiting.answer().await, content) })
+            let hurry = Arc::new(Notify::new());
+            let hurries = Arc::clone(&hurry);
+            http::later(&hurry, async move { response(waiting.answer(&hurries).await, content) })
         }
         Begun::Answered(answer) => response(answer, None),
         Begun::Refused(response) => told(response),
@@ -95,6 +99,15 @@ fn told(mut response: Response) -> Response {
     let everybody = HeaderValue::from_static("*");
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, everybody);
     response
+}
+
+/// Why a request was not read.
+enum Unread {
+    /// The connection is lost.
+    Broken,
+    Late,
+    /// The session that it names.
+    TooLarge(Option<String>),
 }
 
 /// What has become of a request that was read.
@@ -116,12 +129,20 @@ impl Bosh {
         tls: &'static str,
     ) -> Begun {
         let unknown = before_auth(&config.limits);
-        let read = timeout(http::REQUEST, self.read(body, unknown)).await;
-        let Ok(Ok((sid, limits, bytes))) = read else {
-            let too_slow = read.is_err();
-            let status =
-                if too_slow { StatusCode::REQUEST_TIMEOUT } else { StatusCode::PAYLOAD_TOO_LARGE };
-            return Begun::Refused((status, [(CONNECTION, "close")]).into_response());
+        let refused =
+            |status: StatusCode| Begun::Refused((status, [(CONNECTION, "close")]).into_response());
+        let (sid, limits, bytes) = match self.read(body, unknown).await {
+            Ok(read) => read,
+            Err(Unread::Late) => return refused(StatusCode::REQUEST_TIMEOUT),
+            Err(Unread::Broken) => return refused(StatusCode::BAD_REQUEST),
+            Err(Unread::TooLarge(sid)) => {
+                // The session cannot go on without this request: the client is told that it ends (XEP-0124 §17.2).
+                let Some(session) = sid.and_then(|sid| self.sessions.find(&sid)) else {
+                    return refused(StatusCode::PAYLOAD_TOO_LARGE);
+                };
+                let content = session.content_type();
+                return Begun::Waits(session.fail(Condition::PolicyViolation), content);
+            }
         };
         let wrapper = Wrapper::parse(&bytes, limits);
         drop(bytes);
@@ -145,7 +166,7 @@ impl Bosh {
         let content = session.content_type();
         match request {
             Ok(request) => Begun::Waits(session.request(request), content),
-            Err(_) => Begun::Waits(session.malformed(), content),
+            Err(_) => Begun::Waits(session.fail(Condition::BadRequest), content),
         }
     }
 
@@ -153,17 +174,22 @@ impl Bosh {
     /// Returns the session that it names, the limits for it, and all of it.
     ///
     /// # Errors
-    /// If it is too large, or is not read to its end.
+    /// If it is too large, too slow, or is not read to its end.
     async fn read(
         &self,
         body: Body,
         unknown: Limits,
-    ) -> Result<(Option<String>, Limits, Bytes), ()> {
+    ) -> Result<(Option<String>, Limits, Bytes), Unread> {
+        let begun = Instant::now();
         let (mut sid, mut limits, mut bytes) = (None, unknown, BytesMut::new());
         let mut open_tag = OpenTag::default();
         let mut chunks = body.into_data_stream();
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(drop)?;
+        loop {
+            // A long request has more time, as a stream over TCP has (`limits.silence`): a second for each KiB.
+            let more = Duration::from_secs(bytes.len() as u64 / 1024);
+            let chunk = timeout_at(begun + http::REQUEST + more, chunks.next()).await;
+            let Some(chunk) = chunk.map_err(|_| Unread::Late)? else { break };
+            let chunk = chunk.map_err(|_| Unread::Broken)?;
             bytes.extend_from_slice(&chunk);
             if let Some(tag) = open_tag.find(&bytes) {
                 sid = Wrapper::peek_sid(tag, unknown);
@@ -171,7 +197,7 @@ impl Bosh {
                 limits = session.map_or(unknown, |session| session.limits());
             }
             if bytes.len() > largest(limits.bytes) {
-                return Err(());
+                return Err(Unread::TooLarge(sid));
             }
         }
         Ok((sid, limits, bytes.freeze()))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::to_bytes;
-use axum::http::header::{CONNECTION, CONTENT_LENGTH};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, HeaderName};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -26,12 +26,26 @@ pub(super) type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 /// What [`later`] puts into a response.
 #[derive(Clone)]
-struct Later(Arc<Mutex<Option<Answer>>>);
+struct Later(Arc<Mutex<Option<Delayed>>>);
 
-/// A response that stands for another one, which comes later. Its body must be in memory.
-pub fn later(answer: impl Future<Output = Response> + Send + 'static) -> Response {
+/// An answer that comes later.
+pub(super) struct Delayed {
+    answer: Answer,
+    hurry: Arc<Notify>,
+    /// The connection ends with it.
+    is_last: bool,
+}
+
+/// A response that stands for another one, which comes later. Its body must be in memory. `hurry` is notified when the
+/// client sends nothing any more: it may be gone, or wait for this answer alone. So the answer is to come soon then, and
+/// is best one that may be lost.
+pub fn later(
+    hurry: &Arc<Notify>,
+    answer: impl Future<Output = Response> + Send + 'static,
+) -> Response {
     let mut response = ().into_response();
-    response.extensions_mut().insert(Later(Arc::new(Mutex::new(Some(Box::pin(answer))))));
+    let delayed = Delayed { answer: Box::pin(answer), hurry: Arc::clone(hurry), is_last: false };
+    response.extensions_mut().insert(Later(Arc::new(Mutex::new(Some(delayed)))));
     response
 }
 
@@ -39,33 +53,31 @@ pub fn later(answer: impl Future<Output = Response> + Send + 'static) -> Respons
 pub(super) struct Held {
     /// The server ends: then nothing is held any more.
     stopping: CancellationToken,
-    answer: Mutex<Option<Answer>>,
+    delayed: Mutex<Option<Delayed>>,
     came: Notify,
 }
 
 impl Held {
     pub(super) fn new(stopping: CancellationToken) -> Self {
-        Self { stopping, answer: Mutex::default(), came: Notify::new() }
+        Self { stopping, delayed: Mutex::default(), came: Notify::new() }
     }
 
     /// The answer that a response stands for, or the response. An answer that is not there soon is given to the
-    /// connection, if it `may_hold`: then this never returns.
-    pub(super) async fn resolve(&self, mut response: Response, may_hold: bool) -> Response {
-        let Some(Later(answer)) = response.extensions_mut().remove::<Later>() else {
+    /// connection: then this never returns. `is_last`: the connection ends with it.
+    pub(super) async fn resolve(&self, mut response: Response, is_last: bool) -> Response {
+        let Some(Later(delayed)) = response.extensions_mut().remove::<Later>() else {
             return response;
         };
-        let Some(mut answer) = answer.lock().take() else { return response };
-        if !may_hold {
-            return answer.await;
-        }
+        let Some(mut delayed) = delayed.lock().take() else { return response };
         tokio::select! {
             biased;
-            response = &mut answer => response,
+            response = &mut delayed.answer => response,
             () = sleep(SOON) => {
                 if self.stopping.is_cancelled() {
-                    return answer.await;
+                    return delayed.answer.await;
                 }
-                *self.answer.lock() = Some(answer);
+                delayed.is_last = is_last;
+                *self.delayed.lock() = Some(delayed);
                 self.came.notify_one();
                 pending().await
             }
@@ -73,12 +85,12 @@ impl Held {
     }
 
     /// Waits until a request is to be held.
-    pub(super) async fn next(&self) -> Answer {
+    pub(super) async fn next(&self) -> Delayed {
         loop {
             self.came.notified().await;
-            let answer = self.answer.lock().take();
-            if let Some(answer) = answer {
-                return answer;
+            let delayed = self.delayed.lock().take();
+            if let Some(delayed) = delayed {
+                return delayed;
             }
         }
     }
@@ -93,41 +105,50 @@ impl fmt::Debug for Held {
 /// Waits for the answer to the request that a connection holds, and writes it. Returns what the client has sent
 /// meanwhile (the beginning of its next request), or `None` if the connection is over. `ahead`: what it had sent before.
 ///
+/// A client that has shut down its sending side still gets the answer (RFC 9293 §3.6), and gets it soon.
+///
 /// # Errors
 /// If the connection fails.
 pub(super) async fn answer(
     io: &mut (impl AsyncRead + AsyncWrite + Unpin),
     ahead: Bytes,
-    mut answer: Answer,
+    delayed: Delayed,
     clock: &Clock,
 ) -> io::Result<Option<Bytes>> {
-    let mut ahead = BytesMut::from(&ahead[..]);
+    let Delayed { mut answer, hurry, mut is_last } = delayed;
+    let (mut ahead, mut is_silent) = (BytesMut::from(&ahead[..]), false);
     let response = loop {
         tokio::select! {
             biased;
             response = &mut answer => break response,
-            read = io.read_buf(&mut ahead), if ahead.len() < AHEAD => {
+            read = io.read_buf(&mut ahead), if !is_silent && ahead.len() < AHEAD => {
                 if read? == 0 {
-                    return Ok(None);
+                    (is_silent, is_last) = (true, true);
+                    hurry.notify_one();
                 }
             }
+            () = sleep(LAST), if is_silent => return Ok(None),
         }
     };
     let (head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
     let mut out = Vec::with_capacity(512 + body.len());
     write!(out, "HTTP/1.1 {}\r\n", head.status)?;
-    for (name, value) in head.headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
+    is_last |= head.headers.get(CONNECTION).is_some_and(|value| value == "close");
+    let written = |name: &HeaderName| *name != CONTENT_LENGTH && *name != CONNECTION;
+    for (name, value) in head.headers.iter().filter(|(name, _)| written(name)) {
         write!(out, "{name}: ")?;
         out.extend_from_slice(value.as_bytes());
         out.extend_from_slice(b"\r\n");
+    }
+    if is_last {
+        out.extend_from_slice(b"connection: close\r\n");
     }
     let date = http_date(clock.now());
     write!(out, "content-length: {}\r\ndate: {date}\r\n\r\n", body.len())?;
     out.extend_from_slice(&body);
     io.write_all(&out).await?;
     io.flush().await?;
-    let is_last = head.headers.get(CONNECTION).is_some_and(|value| value == "close");
     if is_last {
         io.shutdown().await?;
         return Ok(None);
@@ -137,6 +158,8 @@ pub(super) async fn answer(
 
 /// An answer that is there so soon is written as any other.
 const SOON: Duration = Duration::from_millis(50);
+/// So long a client that sends nothing any more waits for its answer.
+const LAST: Duration = Duration::from_secs(5);
 /// What a client may send while its request is held: as much as a head may have.
 const AHEAD: usize = 16 * 1024;
 
@@ -160,8 +183,8 @@ mod tests {
             sleep(Duration::from_secs(9)).await;
             response
         };
-        let left =
-            answer(&mut theirs, Bytes::from_static(b"POST "), Box::pin(late), &clock()).await;
+        let delayed = Delayed { answer: Box::pin(late), hurry: Arc::default(), is_last: false };
+        let left = answer(&mut theirs, Bytes::from_static(b"POST "), delayed, &clock()).await;
         drop(theirs);
         let mut got = String::new();
         ours.read_to_string(&mut got).await.unwrap();
@@ -184,7 +207,26 @@ mod tests {
     async fn a_client_that_goes_is_noticed() {
         let (ours, mut theirs) = duplex(1024);
         drop(ours);
-        let never = Box::pin(pending());
-        assert!(answer(&mut theirs, Bytes::new(), never, &clock()).await.unwrap().is_none());
+        let delayed =
+            Delayed { answer: Box::pin(pending()), hurry: Arc::default(), is_last: false };
+        assert!(answer(&mut theirs, Bytes::new(), delayed, &clock()).await.unwrap().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_sent_all_still_gets_its_answer() {
+        let (mut ours, mut theirs) = duplex(1024);
+        ours.shutdown().await.unwrap();
+        let hurry = Arc::new(Notify::new());
+        let waits = Arc::clone(&hurry);
+        let late = async move {
+            waits.notified().await;
+            "hello".into_response()
+        };
+        let delayed = Delayed { answer: Box::pin(late), hurry, is_last: false };
+        assert!(answer(&mut theirs, Bytes::new(), delayed, &clock()).await.unwrap().is_none());
+        drop(theirs);
+        let mut got = String::new();
+        ours.read_to_string(&mut got).await.unwrap();
+        assert!(got.contains("connection: close\r\n") && got.ends_with("hello"), "{got}");
     }
 }

@@ -49,7 +49,7 @@ pub use peer::Peer;
 use crate::clock::Clock;
 use crate::listen::Accepted;
 use crate::stream::wire::Wire;
-use later::{Answer, Held};
+use later::{Delayed, Held};
 use rewound::Rewound;
 use unread::{RequestBody, Unread};
 use write_timeout::WriteTimeout;
@@ -122,7 +122,7 @@ async fn serve_requests(
     peer: &Arc<Peer>,
     io: Rewound<WriteTimeout<Wire>>,
     stopping: &CancellationToken,
-) -> Option<(Answer, Rewound<WriteTimeout<Wire>>)> {
+) -> Option<(Delayed, Rewound<WriteTimeout<Wire>>)> {
     let (held, unread) = (Arc::new(Held::new(stopping.clone())), Arc::new(Unread::default()));
     let of_requests = (Arc::clone(&held), Arc::clone(&unread));
     let (routes, peer) = (routes.clone(), Arc::clone(peer));
@@ -134,6 +134,8 @@ async fn serve_requests(
         .header_read_timeout(HEAD)
         .max_headers(HEADERS)
         .max_buf_size(HEAD_BYTES)
+        // A client that has shut down its sending side still gets its answer (RFC 9293 §3.6).
+        .half_close(true)
         .serve_connection(TokioIo::new(io), answer)
         .with_upgrades();
     let served = tokio::select! {
@@ -168,8 +170,7 @@ async fn answer(
 ) -> Result<Response, std::convert::Infallible> {
     let headers = request.headers();
     let is_sent = !headers.contains_key(EXPECT);
-    // hyper ends a connection when the request wants it.
-    let may_hold = request.version() == Version::HTTP_11 && stays(headers);
+    let is_last = request.version() != Version::HTTP_11 || !stays(headers);
     let mut request = request.map(|body| Body::new(RequestBody::new(body, is_sent, unread)));
     if !names_its_host(&request) {
         let text = "A request of HTTP/1.1 has one Host header (RFC 9112 section 3.2).\n";
@@ -177,7 +178,7 @@ async fn answer(
     }
     request.extensions_mut().insert(peer);
     let response = TowerToHyperService::new(routes).call(request).await?;
-    Ok(held.resolve(response, may_hold).await)
+    Ok(held.resolve(response, is_last).await)
 }
 
 /// Whether the connection is to stay as it is after the request (RFC 9110 §7.6.1).

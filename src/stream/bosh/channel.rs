@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -95,12 +95,12 @@ impl Shared {
         Waiting { shared: self, ticket, answer, is_answered: false }
     }
 
-    /// A request has come that cannot be read.
-    pub fn malformed(self: Arc<Self>) -> Waiting {
+    /// A request has come that cannot be read: the session ends with it.
+    pub fn fail(self: Arc<Self>, condition: Condition) -> Waiting {
         let (reply, answer) = oneshot::channel();
         let ticket = self.change(true, |state| {
             state.tickets += 1;
-            (state.engine.malformed(reply), state.tickets)
+            (state.engine.unreadable(condition, reply), state.tickets)
         });
         Waiting { shared: self, ticket, answer, is_answered: false }
     }
@@ -132,8 +132,8 @@ impl Shared {
 type Waiters = Answers<oneshot::Sender<Answer>>;
 
 impl Waiting {
-    /// The answer.
-    pub async fn answer(mut self) -> Answer {
+    /// The answer. `hurry`: it is to come now, as if the client had waited long enough.
+    pub async fn answer(mut self, hurry: &Notify) -> Answer {
         let wait = self.shared.wait();
         loop {
             tokio::select! {
@@ -143,12 +143,11 @@ impl Waiting {
                     let lost = Condition::InternalServerError;
                     return answer.unwrap_or_else(|_| lost.answer(false));
                 }
-                () = sleep(wait) => {
-                    let ticket = self.ticket;
-                    let now = Instant::now();
-                    self.shared.change(true, |state| (state.engine.elapsed(ticket, now), ()));
-                }
+                () = sleep(wait) => {}
+                () = hurry.notified() => {}
             }
+            let (ticket, now) = (self.ticket, Instant::now());
+            self.shared.change(true, |state| (state.engine.elapsed(ticket, now), ()));
         }
     }
 }

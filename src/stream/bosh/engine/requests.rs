@@ -52,13 +52,13 @@ impl<R> Engine<R> {
         answers
     }
 
-    /// A request of this session cannot be read.
-    pub fn malformed(&mut self, reply: R) -> Answers<R> {
+    /// A request of this session cannot be read: it ends for this reason.
+    pub fn unreadable(&mut self, condition: Condition, reply: R) -> Answers<R> {
         let mut answers = Answers::new();
         if self.end.is_some() {
             answers.push((reply, Condition::ItemNotFound.answer(self.terms.ver.is_none())));
         } else {
-            self.fail(Condition::BadRequest, Some(reply), &mut answers);
+            self.fail(condition, Some(reply), &mut answers);
         }
         answers
     }
