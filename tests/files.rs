@@ -29,6 +29,7 @@ mod turns;
 use std::time::Duration;
 
 use house::{House, Slot};
+use tokio::io::AsyncWriteExt as _;
 
 #[tokio::test]
 async fn a_file_that_was_uploaded_is_downloaded() {
@@ -183,6 +184,22 @@ async fn files_and_slots_expire() {
     house.clock.advance(Duration::from_secs(301));
     assert_eq!(house.put(&slot, b"hello", "").await.status, 410);
     assert_eq!(house.get(&file, "").await.status, 200);
+    // What is being written when its slot ends is written to its end.
+    let slow = house.slot("c.jpg", b"hello", None).await;
+    house.clock.advance(Duration::from_secs(299));
+    let mut io = house.connect();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhel",
+        slow.put
+    );
+    io.write_all(head.as_bytes()).await.unwrap();
+    while house.partial() == 0 {
+        tokio::task::yield_now().await;
+    }
+    house.clock.advance(Duration::from_secs(2));
+    house.sweep().await;
+    io.write_all(b"lo").await.unwrap();
+    assert_eq!(house::answer(&mut io).await.status, 201);
     house.clock.advance(Duration::from_secs(86_400));
     assert_eq!(house.get(&file, "").await.status, 410);
     house.sweep().await;
@@ -201,6 +218,11 @@ async fn the_signature_may_be_in_a_header() {
         (format!("Authorization: bearer {signature}\r\n"), 201),
     ] {
         assert_eq!(house.ask("PUT", &path, &header, b"hello").await.status, status, "{header}");
+    }
+    // A token of something else is nothing to a download, and HEAD answers as GET.
+    for method in ["GET", "HEAD"] {
+        let answer = house.ask(method, &path, "Authorization: Bearer AAAA\r\n", b"").await;
+        assert_eq!(answer.status, 200, "{method}: {answer:?}");
     }
     house.close().await;
 }

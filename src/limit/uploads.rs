@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 pub(super) const ABOUT: About = About {
     name: "uploads",
     unit: "uploads",
-    text: "Files that are being uploaded (XEP-0363). Each has a piece of 64 KiB in memory.",
+    text: "Files that are being uploaded (XEP-0363). Each has at most 512 KiB in memory.",
     rules: &[
         Rule {
             scope: BudgetScope::Address,

@@ -1,6 +1,7 @@
 //! Where the bytes of files are: what a directory, or a store of objects elsewhere, must be able to do.
 
 use std::io;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -33,9 +34,15 @@ pub trait ContentStore: Send + Sync {
     async fn open(&self, hash: ContentHash) -> io::Result<Option<Box<dyn Content>>>;
     /// Removes a content, if it is there.
     async fn remove(&self, hash: ContentHash) -> io::Result<()>;
-    /// An address at which everybody can fetch a content for some minutes, as this type and with this
-    /// `Content-Disposition`. `None` if it is fetched here.
-    fn address(&self, _: ContentHash, _media_type: &str, _disposition: &str) -> Option<String> {
+    /// An address at which everybody can fetch a content for some minutes, and for `_left` at most, as this type and with
+    /// this `Content-Disposition`. `None` if it is fetched here.
+    fn address(
+        &self,
+        _: ContentHash,
+        _left: Duration,
+        _media_type: &str,
+        _disposition: &str,
+    ) -> Option<String> {
         None
     }
     /// Tries whether the store can be used. Nothing is changed.

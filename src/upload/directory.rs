@@ -8,33 +8,37 @@
 //! No name of a file comes from a client.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
+use tokio::task::JoinHandle;
 
 use super::content::{Content, ContentStore, Writing};
+use super::progress::{AllProgress, Progress};
 use super::turns::Turn;
 use crate::files::{make_directory, open_own};
 use crate::storage::{ContentHash, FileId};
 
 /// A directory with contents. It is made when the first upload begins.
 #[derive(Clone, Debug)]
-pub struct Directory(PathBuf);
+pub struct Directory {
+    path: PathBuf,
+    progress: AllProgress,
+}
 
 impl Directory {
     /// The directory at this path.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self { path, progress: AllProgress::default() }
     }
 
     fn partial(&self) -> PathBuf {
-        self.0.join("partial")
+        self.path.join("partial")
     }
 
     fn upload(&self, id: FileId) -> PathBuf {
@@ -55,7 +59,7 @@ impl Directory {
     fn content(&self, hash: ContentHash) -> PathBuf {
         let digits = hash.to_string();
         let (folder, name) = digits.split_at(2);
-        self.0.join(folder).join(name)
+        self.path.join(folder).join(name)
     }
 }
 
@@ -73,17 +77,21 @@ impl ContentStore for Directory {
 
     async fn write(&self, id: FileId, at: u64, turn: Turn) -> io::Result<Box<dyn Writing>> {
         let (folder, path) = (self.partial(), self.upload(id));
+        let all = self.progress.clone();
         let open = blocking(move || {
             make_directory(&folder)?;
             let mut file = open_own(&path, MODE)?;
-            let hash = hash_of_first(&mut file, at)?;
+            let mut progress = all.take(id);
+            progress.go_to(at, &mut file)?;
             file.set_len(at)?;
-            Ok(Open { file, hash, turn })
+            let (file, turn) = (Arc::new(file), Some(turn));
+            Ok(Open { file, id, progress, all, turn, unwritten: 0, flushing: None })
         });
         Ok(Box::new(Upload(Some(open.await?))))
     }
 
     async fn discard(&self, id: FileId) -> io::Result<()> {
+        self.progress.forget(id);
         let path = self.upload(id);
         blocking(move || remove(&path)).await
     }
@@ -106,6 +114,7 @@ impl ContentStore for Directory {
     }
 
     async fn discard_all(&self) -> io::Result<()> {
+        self.progress.forget_all();
         let folder = self.partial();
         blocking(move || match fs::remove_dir_all(folder) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -151,9 +160,48 @@ impl ContentStore for Directory {
 struct Upload(Option<Open>);
 
 struct Open {
-    file: File,
-    hash: Sha256,
-    turn: Turn,
+    file: Arc<File>,
+    id: FileId,
+    progress: Progress,
+    all: AllProgress,
+    /// Until the end: then nobody continues it.
+    turn: Option<Turn>,
+    /// Bytes that were written since the last time the disk was told to take them.
+    unwritten: usize,
+    /// The disk takes them.
+    flushing: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Open {
+    /// Lets the disk begin early. Otherwise it would begin when all bytes are there, and the end would wait for all of it.
+    async fn flush_early(&mut self) -> io::Result<()> {
+        if self.unwritten < EARLY || self.flushing.as_ref().is_some_and(|task| !task.is_finished())
+        {
+            return Ok(());
+        }
+        self.flushed().await?;
+        self.unwritten = 0;
+        let file = Arc::clone(&self.file);
+        self.flushing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        Ok(())
+    }
+
+    /// Waits for the disk. An error is told once, so it must not be lost.
+    async fn flushed(&mut self) -> io::Result<()> {
+        match self.flushing.take() {
+            Some(task) => task.await.map_err(io::Error::other)?,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Open {
+    /// The upload was interrupted: it may be continued. The turn ends after this.
+    fn drop(&mut self) {
+        if self.turn.is_some() {
+            self.all.put(self.id, std::mem::take(&mut self.progress));
+        }
+    }
 }
 
 #[async_trait]
@@ -161,19 +209,24 @@ impl Writing for Upload {
     async fn write(&mut self, piece: Bytes) -> io::Result<()> {
         let mut open = self.0.take().ok_or(ErrorKind::BrokenPipe)?;
         let written = blocking(move || {
-            open.file.write_all(&piece)?;
-            open.hash.update(&piece);
+            (&*open.file).write_all(&piece)?;
+            open.progress.update(&piece);
+            open.unwritten += piece.len();
             Ok(open)
         });
-        self.0 = Some(written.await?);
+        let mut open = written.await?;
+        open.flush_early().await?;
+        self.0 = Some(open);
         Ok(())
     }
 
     async fn finish(mut self: Box<Self>) -> io::Result<(ContentHash, Turn)> {
-        let open = self.0.take().ok_or(ErrorKind::BrokenPipe)?;
+        let mut open = self.0.take().ok_or(ErrorKind::BrokenPipe)?;
+        open.flushed().await?;
         blocking(move || {
             open.file.sync_all()?;
-            Ok((ContentHash::new(open.hash.finalize().into()), open.turn))
+            let turn = open.turn.take().ok_or(ErrorKind::BrokenPipe)?;
+            Ok((std::mem::take(&mut open.progress).finish(), turn))
         })
         .await
     }
@@ -204,27 +257,6 @@ impl Content for OpenContent {
     }
 }
 
-/// The state of a hash over the first bytes of a file, which is read up to them.
-fn hash_of_first(file: &mut File, bytes: u64) -> io::Result<Sha256> {
-    if file.metadata()?.len() < bytes {
-        return Err(ErrorKind::InvalidInput.into());
-    }
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; PIECE];
-    let mut left = bytes;
-    file.seek(SeekFrom::Start(0))?;
-    while left > 0 {
-        let most = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-        let read = file.read(buffer.get_mut(..most).unwrap_or_default())?;
-        if read == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        hash.update(buffer.get(..read).unwrap_or_default());
-        left -= read as u64;
-    }
-    Ok(hash)
-}
-
 fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -245,10 +277,13 @@ async fn blocking<T: Send + 'static>(
 }
 
 const MODE: u32 = 0o600;
-const PIECE: usize = 64 * 1024;
+/// Bytes after which the disk begins to take them.
+const EARLY: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest as _, Sha256};
+
     use super::*;
     use crate::upload::Turns;
 
@@ -292,6 +327,36 @@ mod tests {
         store.remove(hash).await.unwrap();
         assert!(store.open(hash).await.unwrap().is_none());
         assert_eq!(content.read(0, 5).await.unwrap(), "hello");
+    }
+
+    /// However often an upload is continued, what has come before is not read again.
+    #[tokio::test]
+    async fn what_has_come_is_not_read_again() {
+        let place = tempfile::tempdir().unwrap();
+        let (store, turns) = (Directory::new(place.path().join("files")), Turns::default());
+        let id = FileId::random();
+        let begun = store.write(id, 0, turns.take(id).await.unwrap()).await;
+        let mut begun = begun.unwrap();
+        begun.write(Bytes::from_static(b"hello, ")).await.unwrap();
+        drop(begun);
+        fs::write(store.upload(id), "HELLO, ").unwrap();
+        let hash = write(&store, &turns, id, 7, "world").await;
+        assert_eq!(hash.bytes()[..], Sha256::digest("hello, world")[..]);
+    }
+
+    #[tokio::test]
+    async fn a_long_upload_goes_to_the_disk_early() {
+        let place = tempfile::tempdir().unwrap();
+        let (store, turns) = (Directory::new(place.path().join("files")), Turns::default());
+        let id = FileId::random();
+        let mut writing = store.write(id, 0, turns.take(id).await.unwrap()).await.unwrap();
+        let piece = Bytes::from(vec![7; EARLY / 2 + 1]);
+        let mut all = Sha256::new();
+        for _ in 0..5 {
+            writing.write(piece.clone()).await.unwrap();
+            all.update(&piece);
+        }
+        assert_eq!(writing.finish().await.unwrap().0.bytes()[..], all.finalize()[..]);
     }
 
     #[tokio::test]

@@ -1,23 +1,50 @@
 //! Types of files (RFC 9110 §8.3.1): what a browser may show, and what it must not even know.
 
-/// A type without parameters, in lower case: `image/jpeg`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct MediaType(String);
+/// A type in lower case, `image/jpeg`, without parameters but for the characters of a plain text.
+#[derive(Clone, Debug)]
+pub struct MediaType(String, Option<String>);
+
+/// Two types are the same, whatever their parameters are.
+impl PartialEq for MediaType {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for MediaType {}
 
 impl MediaType {
-    /// Reads a type. Parameters are left out: `text/plain; charset=utf-8`. `None` if it is none.
+    /// Reads a type. Parameters are left out, but not the `charset` of `text/plain`. `None` if it is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let essence = text.split(';').next()?.trim().to_ascii_lowercase();
+        let mut parts = text.split(';');
+        let essence = parts.next()?.trim().to_ascii_lowercase();
         let (kind, subtype) = essence.split_once('/')?;
         let is_token = |part: &str| {
             let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b);
             !part.is_empty() && part.len() <= 127 && part.bytes().all(is_allowed)
         };
-        (is_token(kind) && is_token(subtype)).then_some(Self(essence))
+        let charset = parts.find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            let value = value.trim().trim_matches('"').to_ascii_lowercase();
+            let is_it = name.trim().eq_ignore_ascii_case("charset") && is_token(&value);
+            (is_it && essence == PLAIN).then_some(value)
+        });
+        (is_token(kind) && is_token(subtype)).then_some(Self(essence, charset))
     }
 
-    /// As it is written.
+    /// As it is written with the characters of a plain text. Nearly all texts are in UTF-8, and browsers take them for
+    /// something else if they are not told.
+    #[must_use]
+    pub fn with_charset(&self) -> String {
+        match &self.1 {
+            _ if self.0 != PLAIN => self.0.clone(),
+            Some(charset) => format!("{PLAIN}; charset={charset}"),
+            None => format!("{PLAIN}; charset=utf-8"),
+        }
+    }
+
+    /// As it is written, without parameters.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -52,6 +79,8 @@ impl MediaType {
     }
 }
 
+const PLAIN: &str = "text/plain";
+
 #[cfg(test)]
 mod tests {
     use super::MediaType;
@@ -65,6 +94,16 @@ mod tests {
         assert_eq!(read("image/JPEG").as_str(), "image/jpeg");
         assert_eq!(read(" text/plain; charset=utf-8").as_str(), "text/plain");
         assert_eq!(read("application/vnd.a+b").as_str(), "application/vnd.a+b");
+        for (text, served) in [
+            ("text/plain", "text/plain; charset=utf-8"),
+            ("text/plain; charset=\"ISO-8859-1\"", "text/plain; charset=iso-8859-1"),
+            ("text/plain; format=flowed; Charset=KOI8-R", "text/plain; charset=koi8-r"),
+            ("text/plain; charset=a\r\nX: y", "text/plain; charset=utf-8"),
+            ("image/png; charset=utf-8", "image/png"),
+        ] {
+            assert_eq!(read(text).with_charset(), served, "{text}");
+            assert_eq!(read(text).as_str(), text.split(';').next().unwrap());
+        }
         for wrong in ["", "image", "image/", "/jpeg", "a/b/c", "a b/c", "a/b\r\nX: y", "é/b", "*/*"]
         {
             assert_eq!(MediaType::parse(wrong), None, "{wrong}");

@@ -9,6 +9,7 @@ mod directory;
 mod locks;
 mod media_type;
 mod name;
+mod progress;
 mod s3;
 mod signature;
 mod store_error;

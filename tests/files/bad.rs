@@ -184,7 +184,7 @@ async fn ten_thousand_uploads_that_stay_half_there_leave_nothing() {
         }
     };
     timeout(PATIENCE, begun).await.unwrap();
-    // Each of those that run has a piece of 64 KiB in memory at most.
+    // Each of those that run has 512 KiB in memory at most.
     assert_eq!(uploads.all(), 300);
     assert!(house.partial() <= 300, "{}", house.partial());
     // Others are served meanwhile.

@@ -83,16 +83,16 @@ async fn a_file_may_come_in_parts() {
 #[tokio::test]
 async fn whoever_comes_later_continues() {
     let house = House::new("").await;
-    let content = vec![7; 200_000];
+    let content = vec![7; 1_000_000];
     let slot = house.slot("a.bin", &content, None).await;
     // The server does not know yet that this connection is dead.
     let mut dead = house.connect();
     let head = format!(
-        "PUT {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 200000\r\n\r\n",
+        "PUT {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n",
         slot.put
     );
     dead.write_all(head.as_bytes()).await.unwrap();
-    dead.write_all(&content[..100_000]).await.unwrap();
+    dead.write_all(&content[..600_000]).await.unwrap();
     let begun = async {
         while house.partial_bytes() == 0 {
             tokio::task::yield_now().await;
@@ -100,8 +100,8 @@ async fn whoever_comes_later_continues() {
     };
     timeout(PATIENCE, begun).await.unwrap();
     let (offset, _) = state(&house, &slot).await;
-    assert!(offset > 0 && offset <= 100_000, "{offset}");
-    let more = format!("Content-Range: bytes {offset}-199999/200000\r\n");
+    assert!(offset > 0 && offset <= 600_000, "{offset}");
+    let more = format!("Content-Range: bytes {offset}-999999/1000000\r\n");
     let answer = house.put(&slot, &content[offset as usize..], &more).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(crate::house::answer(&mut dead).await.status, 400);

@@ -192,6 +192,14 @@ async fn downloads_are_sent_to_the_store_if_that_is_wanted() {
     assert!(got.starts_with("HTTP/1.1 403 "), "{got}");
     let head = house.ask("HEAD", &file.path, "", b"").await;
     assert_eq!(head.status, 200, "{head:?}");
+    // No address outlives the file (XEP-0363 §5.3).
+    let stored = house.server.state().storage.files().find(file.id).await.unwrap().unwrap();
+    let left = stored.expires.unwrap().as_micros() - house.clock.now().as_micros();
+    house
+        .clock
+        .advance(Duration::from_micros(u64::try_from(left).unwrap()) - Duration::from_secs(77));
+    let location = redirected(&house, &file, address).await;
+    assert!(location.contains("X-Amz-Expires=77&"), "{location}");
     house.close().await;
 }
 

@@ -1,6 +1,7 @@
 //! Downloads: GET and HEAD, with ranges and conditions (RFC 9110 §13, §14).
 
 use std::io;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{
@@ -41,7 +42,11 @@ pub(super) async fn answer(
         return Ok((StatusCode::NOT_MODIFIED, head).into_response());
     }
     let is_get = request.method == Method::GET;
-    if is_get && let Some(elsewhere) = elsewhere(uploads, content, &head) {
+    let left = file.expires.map_or(Duration::MAX, |expires| {
+        let micros = expires.as_micros().saturating_sub(now.as_micros());
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    });
+    if is_get && let Some(elsewhere) = elsewhere(uploads, content, left, &head) {
         return Ok(elsewhere);
     }
     let wanted = match header(&request.headers, &RANGE) {
@@ -73,10 +78,17 @@ pub(super) async fn answer(
 
 /// Sends the client to the store that has the content, if it is to fetch it there (RFC 9110 §15.4.3). There nothing runs
 /// as a page of ours, since it is another origin; type and disposition are those of here.
-fn elsewhere(uploads: &Uploads, content: ContentHash, head: &HeaderMap) -> Option<Response> {
+///
+/// `left`: so long the file is kept (XEP-0363 §5.3).
+fn elsewhere(
+    uploads: &Uploads,
+    content: ContentHash,
+    left: Duration,
+    head: &HeaderMap,
+) -> Option<Response> {
     let value = |name| header(head, name).unwrap_or_default();
     let (media_type, how) = (value(&CONTENT_TYPE), value(&CONTENT_DISPOSITION));
-    let address = uploads.contents.address(content, media_type, how)?;
+    let address = uploads.contents.address(content, left, media_type, how)?;
     let mut head = HeaderMap::new();
     headers::put(&mut head, LOCATION, &address);
     // The address is valid for some minutes only.

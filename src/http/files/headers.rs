@@ -42,7 +42,8 @@ pub(super) fn of_file(
 ) {
     let media_type = file.media_type.as_deref().and_then(MediaType::parse);
     let harmless = media_type.as_ref().filter(|found| !found.is_active());
-    put(headers, CONTENT_TYPE, harmless.map_or(UNKNOWN, MediaType::as_str));
+    let served = harmless.map(MediaType::with_charset);
+    put(headers, CONTENT_TYPE, served.as_deref().unwrap_or(UNKNOWN));
     let how = match media_type.is_some_and(|found| found.is_shown()) {
         true => "inline",
         false => "attachment",

@@ -67,7 +67,13 @@ async fn serve(
     };
     let key = uploads.key(&*server.storage).await.map_err(|error| Refused::failed(&error))?;
     if !key.is_of(&file, &signature) {
-        return Err(Refused::Forbidden);
+        // A client may send a token of something else along: HEAD answers as GET would (RFC 9110 §9.3.2).
+        return match request.method {
+            Method::HEAD if in_address(request).is_none() => {
+                download::answer(server, uploads, &file, request).await
+            }
+            _ => Err(Refused::Forbidden),
+        };
     }
     match request.method {
         Method::HEAD => upload::offset(server, uploads, file.id).await,
@@ -88,13 +94,14 @@ async fn find(server: &ServerState, uri: &Uri) -> Result<StoredFile, Refused> {
 
 /// The signature, from the address or from the header `Authorization`.
 fn signature(request: &Parts) -> Option<String> {
-    let in_address = request.uri.query().and_then(|query| {
-        query.split('&').find_map(|part| part.strip_prefix(SIGNATURE)?.strip_prefix('='))
-    });
     let in_header = || {
         let value = request.headers.get(AUTHORIZATION)?.to_str().ok()?;
         let (scheme, token) = value.trim().split_once(' ')?;
         scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
     };
-    in_address.or_else(in_header).map(str::to_owned)
+    in_address(request).or_else(in_header).map(str::to_owned)
+}
+
+fn in_address(request: &Parts) -> Option<&str> {
+    request.uri.query()?.split('&').find_map(|part| part.strip_prefix(SIGNATURE)?.strip_prefix('='))
 }

@@ -79,23 +79,32 @@ impl Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let (status, text) = match self {
-            Self::Away => (StatusCode::SERVICE_UNAVAILABLE, "The store of files is not there."),
+            Self::Away => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The store of files cannot be reached now. Try again later.",
+            ),
             Self::Bad(text) => (StatusCode::BAD_REQUEST, text),
             Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "There are too many uploads."),
-            Self::Changed => (StatusCode::PRECONDITION_FAILED, "It is another file."),
+            Self::Changed => (
+                StatusCode::PRECONDITION_FAILED,
+                "The file has changed: it is not the one that your request names (If-Match, If-Unmodified-Since).",
+            ),
             Self::Conflict(None) => (StatusCode::CONFLICT, "The file was uploaded already."),
-            Self::Conflict(Some(_)) => {
-                (StatusCode::CONFLICT, "These are not the bytes that follow.")
-            }
+            Self::Conflict(Some(_)) => (
+                StatusCode::CONFLICT,
+                "Upload-Offset does not match: the header of this answer says how many bytes are there.",
+            ),
             Self::Elsewhere => (StatusCode::BAD_GATEWAY, "The store of files has failed."),
             Self::Failed => (StatusCode::INTERNAL_SERVER_ERROR, "The server has failed."),
             Self::Forbidden => (StatusCode::FORBIDDEN, "The signature is missing or wrong."),
-            Self::Full => (StatusCode::INSUFFICIENT_STORAGE, "The server has no room."),
-            Self::Gone => (StatusCode::GONE, "It has expired."),
+            Self::Full => {
+                (StatusCode::INSUFFICIENT_STORAGE, "The server has no room for the file.")
+            }
+            Self::Gone => (StatusCode::GONE, "The file or the upload slot has expired."),
             Self::Late => (StatusCode::GATEWAY_TIMEOUT, "The store of files does not answer."),
             Self::LengthRequired => (StatusCode::LENGTH_REQUIRED, "The length is missing."),
             Self::NotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "There is no such method for files.")
+                (StatusCode::METHOD_NOT_ALLOWED, "This method is not supported for files.")
             }
             Self::NotFound => (StatusCode::NOT_FOUND, "There is no such file."),
             Self::Range(_) => (StatusCode::RANGE_NOT_SATISFIABLE, "The file is shorter."),

@@ -4,8 +4,9 @@
 //! A body goes to the disk in pieces. What has come when the connection is lost stays, and can be continued.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -48,8 +49,10 @@ pub(super) async fn answer(
     if !is_next {
         return Err(Refused::Conflict(Some(uploaded)));
     }
-    if file.size > SMALL {
-        let until = later(server.clock.now(), server.config.load().files.resume);
+    // While it is written, nobody removes it because the slot has ended.
+    let resume = if file.size > SMALL { server.config.load().files.resume } else { WRITTEN };
+    let until = later(server.clock.now(), resume);
+    if until > file.slot_until {
         let extended = server.storage.files().extend(file.id, until).await;
         extended.map_err(|error| Refused::failed(&error))?;
     }
@@ -97,7 +100,7 @@ async fn finish(
     }
 }
 
-/// Writes a body of this length, but for its last piece, which is answered.
+/// Writes a body of this length, but for its last piece, which is answered. While a piece is written, the next one is read.
 async fn receive(
     body: Body,
     length: u64,
@@ -106,24 +109,73 @@ async fn receive(
     stopped: &CancellationToken,
 ) -> Result<Bytes, Refused> {
     let mut body = body.into_data_stream();
-    let (mut left, mut piece) = (length, BytesMut::new());
-    while left > 0 {
-        if piece.len() >= PIECE {
+    let mut left = length;
+    let mut piece = next_piece(&mut body, &mut left, deadline, stopped).await;
+    loop {
+        let Piece { bytes, end } = piece;
+        match end {
+            Some(End::Whole) => return Ok(bytes),
+            Some(End::Broken) => {
+                // The client is gone, or has told a wrong length, or continues on another connection.
+                write(writing, bytes).await?;
+                return Err(Refused::Bad("The body is shorter than it should be."));
+            }
+            Some(End::TooLong) => {
+                return Err(Refused::Bad("The body is longer than it should be."));
+            }
+            None => {}
+        }
+        let written = async {
             let _working = deadline.working();
-            write(writing, piece.split().freeze()).await?;
+            write(writing, bytes).await
+        };
+        let (written, next) =
+            tokio::join!(written, next_piece(&mut body, &mut left, deadline, stopped));
+        written?;
+        piece = next;
+    }
+}
+
+/// A piece of a body.
+struct Piece {
+    bytes: Bytes,
+    /// What comes after it; `None`: another piece.
+    end: Option<End>,
+}
+
+enum End {
+    Broken,
+    TooLong,
+    Whole,
+}
+
+/// Reads a piece of a body, of which so many bytes are left.
+async fn next_piece(
+    body: &mut BodyDataStream,
+    left: &mut u64,
+    deadline: &Deadline,
+    stopped: &CancellationToken,
+) -> Piece {
+    let (mut bytes, mut slow) = (BytesMut::new(), 0);
+    let end = loop {
+        if *left == 0 {
+            break Some(End::Whole);
+        }
+        if bytes.len() >= PIECE {
+            break None;
+        }
+        if bytes.len() >= slow + SLOWEST {
+            slow = bytes.len();
+            deadline.extend();
         }
         let Some(Some(Ok(chunk))) = stopped.run_until_cancelled(body.next()).await else {
-            // The client is gone, or has told a wrong length, or continues on another connection.
-            write(writing, piece.split().freeze()).await?;
-            return Err(Refused::Bad("The body is shorter than it should be."));
+            break Some(End::Broken);
         };
-        let Some(rest) = left.checked_sub(chunk.len() as u64) else {
-            return Err(Refused::Bad("The body is longer than it should be."));
-        };
-        left = rest;
-        piece.extend_from_slice(&chunk);
-    }
-    Ok(piece.freeze())
+        let Some(rest) = left.checked_sub(chunk.len() as u64) else { break Some(End::TooLong) };
+        *left = rest;
+        bytes.extend_from_slice(&chunk);
+    };
+    Piece { bytes: bytes.freeze(), end }
 }
 
 async fn write(writing: &mut dyn Writing, piece: Bytes) -> Result<(), Refused> {
@@ -204,7 +256,11 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// Bytes in memory, for each upload. So many must come within a minute.
-const PIECE: usize = 64 * 1024;
+/// Bytes that are written at once. Each upload has two such pieces in memory at most.
+const PIECE: usize = 256 * 1024;
+/// So many bytes must come within a minute.
+const SLOWEST: usize = 64 * 1024;
 /// A smaller file is not worth being continued later.
 const SMALL: u64 = 64 * 1024;
+/// So long it takes to write such a file at most: its body must come within two minutes.
+const WRITTEN: Duration = Duration::from_secs(300);

@@ -45,9 +45,13 @@ pub(super) async fn cancel(
     }
     let removed = server.storage.files().remove_file(&file.owner, id).await;
     removed.map_err(|error| Refused::failed(&error))?;
+    let uploaded = uploads.contents.uploaded(id).await.unwrap_or(file.size);
     let discarded = uploads.contents.discard(id).await;
     drop(turn);
     discarded.map_err(|error| Refused::failed(&error))?;
+    // What was not sent does not count for the day.
+    let left = file.size.saturating_sub(uploaded);
+    server.budgets.uploaded_bytes.give_back(file.owner.as_str(), left);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

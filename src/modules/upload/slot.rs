@@ -35,7 +35,7 @@ pub(super) async fn give(
         owner: user.clone(),
         name: wanted.name,
         size: wanted.size,
-        media_type: wanted.media_type.map(|found| found.as_str().to_owned()),
+        media_type: wanted.media_type.map(|found| found.with_charset()),
         purpose: wanted.purpose,
         created: now,
         slot_until: later(now, config.files.slot),

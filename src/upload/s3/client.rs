@@ -117,12 +117,18 @@ impl Client {
     }
 
     /// An address at which everybody can fetch an object for some minutes, with these headers.
-    pub(super) fn address(&self, hash: ContentHash, media_type: &str, disposition: &str) -> String {
+    pub(super) fn address(
+        &self,
+        hash: ContentHash,
+        left: Duration,
+        media_type: &str,
+        disposition: &str,
+    ) -> String {
         let name = hash.to_string();
         let mut get = GetObject::new(&self.bucket, self.key(), &name);
         get.query_mut().insert("response-content-type", media_type);
         get.query_mut().insert("response-content-disposition", disposition);
-        get.sign(VALID).into()
+        get.sign(VALID.min(left)).into()
     }
 
     fn key(&self) -> Option<&Credentials> {

@@ -10,6 +10,7 @@ mod client;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -96,8 +97,16 @@ impl ContentStore for Bucket {
         self.client.delete(hash).await
     }
 
-    fn address(&self, hash: ContentHash, media_type: &str, disposition: &str) -> Option<String> {
-        self.redirect.then(|| self.client.address(hash, media_type, disposition))
+    fn address(
+        &self,
+        hash: ContentHash,
+        left: Duration,
+        media_type: &str,
+        disposition: &str,
+    ) -> Option<String> {
+        // Addresses are valid for whole seconds: one of the last second is fetched here.
+        let is_worth_it = self.redirect && left >= Duration::from_secs(1);
+        is_worth_it.then(|| self.client.address(hash, left, media_type, disposition))
     }
 
     async fn try_out(&self) -> io::Result<()> {
