@@ -8,6 +8,8 @@ mod bad;
 mod house;
 #[path = "support/pass.rs"]
 mod pass;
+#[path = "api/rooms.rs"]
+mod rooms;
 
 use std::time::Duration;
 

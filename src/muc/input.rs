@@ -24,13 +24,15 @@ pub struct Actor {
     pub user: BareJid,
     /// An administrator of the service, who may do what an owner may do in each room (XEP-0045 §10).
     pub is_service_admin: bool,
+    /// A program that sends for the user over HTTP, and is in no room itself.
+    pub is_program: bool,
 }
 
 impl Actor {
     /// Somebody with this address.
     #[must_use]
     pub fn new(jid: Jid, is_service_admin: bool) -> Self {
-        Self { user: jid.to_bare(), jid, is_service_admin }
+        Self { user: jid.to_bare(), jid, is_service_admin, is_program: false }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::affiliation::Role;
 use super::effect::{Effect, Publication};
 use super::occupants::is_delayed_by;
+use super::program::Speaker;
 use super::{Actor, Affiliation, Effects, Moment, Room, moderation, occupant_id, subject};
 use crate::archive::policy::{is_encrypted, is_lasting};
 use crate::jid::Jid;
@@ -49,9 +50,7 @@ impl Room {
         mut message: Message,
         fx: &mut Effects,
     ) -> Result<(), StanzaError> {
-        let occupant = self.occupant(actor)?;
-        let role = occupant.role;
-        let (address, id) = (occupant.address.clone(), occupant.id.clone());
+        let Speaker { address, id, role } = self.speaker(actor)?;
         if role < Role::Participant && (self.config.moderated || role == Role::None) {
             return Err(Condition::Forbidden.text("visitors may not write to all"));
         }

@@ -49,6 +49,7 @@ mod open_requests;
 mod owner;
 mod presence_broadcast;
 mod private_message;
+mod program;
 mod register;
 mod registration_approval;
 mod relay;

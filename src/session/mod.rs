@@ -115,6 +115,12 @@ impl Session {
         Self { mailbox, table: None, own: OwnerState::default() }
     }
 
+    /// Whether it is a session of [`Session::unlisted`].
+    #[must_use]
+    pub fn is_unlisted(&self) -> bool {
+        self.table.is_none()
+    }
+
     /// The reference that others have.
     #[must_use]
     pub fn handle(&self) -> &SessionRef {

@@ -101,7 +101,7 @@ async fn each_mistake_has_its_problem() {
         "{}",
         "\u{0}",
         r#"{"to": "juliet@localhost"}"#,
-        r#"{"to": "juliet@localhost", "body": "x", "type": "groupchat"}"#,
+        r#"{"to": "juliet@localhost", "body": "x", "type": "error"}"#,
         r#"{"to": "juliet@localhost", "body": "x", "colour": "red"}"#,
         r#"{"to": "juliet@localhost", "body": "x\u0000"}"#,
         r#"{"to": "juliet@@localhost", "body": "x"}"#,

@@ -18,21 +18,23 @@ use super::access::{Access, find};
 use super::message::to_json;
 use super::parameters::Parameters;
 use super::problem::Problem;
+use super::source::Source;
 use crate::host::{ArchiveWatch, ArchiveWatchers, Scope, ServerState};
 use crate::jid::Jid;
 use crate::limit::{Action, Held};
 use crate::storage::{MessageId, Query, Stored};
 
 /// Answers the request: the answer has no end.
-pub(super) fn answer(
+pub(super) async fn answer(
     server: &Arc<ServerState>,
     access: Access,
     head: &Parts,
 ) -> Result<Response, Problem> {
-    let asked = Parameters::read(&head.uri, &["with", "last_event_id"])?;
+    let asked = Parameters::read(&head.uri, &["with", "room", "last_event_id"])?;
     if !server.config.load().archive.enabled {
         return Err(Problem::ArchiveOff);
     }
+    let source = Source::of(server, &access.user, &asked).await?;
     let ids = &server.message_ids;
     let told = head.headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or("?"));
     let last = match told.filter(|told| !told.is_empty()) {
@@ -47,12 +49,13 @@ pub(super) fn answer(
         level.count(scope, Action::Error);
         Problem::TooMany(AGAIN)
     })?;
-    let watch = server.shared::<ArchiveWatchers>().watch(&access.user);
+    let watch = server.shared::<ArchiveWatchers>().watch(&source.owner);
     let follow = Follow {
         server: Arc::clone(server),
         // What is stored from now on comes as an event.
         last: last.or_else(|| server.storage.archive().horizon()),
         with: asked.jid("with")?,
+        source,
         access,
         watch,
         has_begun: false,
@@ -76,6 +79,7 @@ pub(super) fn answer(
 struct Follow {
     server: Arc<ServerState>,
     access: Access,
+    source: Source,
     watch: ArchiveWatch,
     /// The newest message that it has.
     last: Option<MessageId>,
@@ -130,9 +134,14 @@ impl Follow {
         let archive = self.server.storage.archive();
         // With several nodes, messages above it may still get older neighbours.
         let horizon = archive.horizon();
-        let query =
-            Query { with: self.with.clone(), above: self.last, max: PAGE, ..Query::default() };
-        let page = archive.page(&self.access.user, &query).await?.unwrap_or_default();
+        let query = Query {
+            with: self.with.clone(),
+            start: self.source.since,
+            above: self.last,
+            max: PAGE,
+            ..Query::default()
+        };
+        let page = archive.page(&self.source.owner, &query).await?.unwrap_or_default();
         let rows: Vec<_> = page.rows.iter().filter(|row| Some(row.id) <= horizon).collect();
         if let Some(newest) = rows.last() {
             self.last = Some(newest.id);
@@ -153,10 +162,14 @@ impl Follow {
     fn event(&self, row: &Stored) -> String {
         let ids = &self.server.message_ids;
         // JSON has no line ends outside of escapes.
-        format!("id: {}\nevent: message\ndata: {}\n\n", ids.write(row.id), to_json(row, ids))
+        format!(
+            "id: {}\nevent: message\ndata: {}\n\n",
+            ids.write(row.id),
+            to_json(row, ids, self.source.is_room)
+        )
     }
 
-    /// Whether the token is still valid. It is looked at once in [`HEARTBEAT`], however many events there are.
+    /// Whether the token is still valid, and the archive may still be read. It is looked at once in [`HEARTBEAT`], however many events there are.
     async fn is_still_allowed(&mut self) -> bool {
         let now = Instant::now();
         if now < self.checked + HEARTBEAT {
@@ -168,7 +181,10 @@ impl Follow {
 
     async fn is_allowed(&self) -> bool {
         match find(&self.server, self.access.hash).await {
-            Ok(Some((_, token))) => Scope::Read.is_in(&token),
+            Ok(Some((_, token))) => {
+                Scope::Read.is_in(&token)
+                    && self.source.is_open(&self.server, &self.access.user).await
+            }
             Ok(None) => false,
             // The store fails: nobody is locked out for that.
             Err(_) => true,

@@ -8,14 +8,18 @@ use crate::stanza::{MessageKind, Stanza};
 use crate::storage::{Stored, Way, WireIds};
 use crate::xml::Frame;
 
-/// The message, as its owner sees it. What cannot be read of it is left out.
-pub(super) fn to_json(row: &Stored, ids: &WireIds) -> Value {
-    let mut message = json!({
-        "stanza_id": ids.write(row.id),
-        "at": row.at.to_string(),
-        "direction": match row.way { Way::Received => "received", Way::Sent => "sent" },
-        "with": row.with.as_str(),
-    });
+/// The message, as its owner sees it. What cannot be read of it is left out. `is_room`: it is in the archive of a room,
+/// where all messages come from occupants; who they are is not told.
+pub(super) fn to_json(row: &Stored, ids: &WireIds, is_room: bool) -> Value {
+    let mut message = json!({ "stanza_id": ids.write(row.id), "at": row.at.to_string() });
+    if !is_room {
+        let direction = match row.way {
+            Way::Received => "received",
+            Way::Sent => "sent",
+        };
+        message["direction"] = direction.into();
+        message["with"] = row.with.as_str().into();
+    }
     let Some(stanza) = read(row) else { return message };
     let head = &stanza.head;
     let mut put = |name: &str, value: Option<&str>| {
@@ -74,7 +78,7 @@ mod tests {
             way: Way::Received,
             xml: xml.into(),
         };
-        let mut json = to_json(&row, &WireIds::new(&[3; 32]));
+        let mut json = to_json(&row, &WireIds::new(&[3; 32]), false);
         assert_eq!(json["stanza_id"].take().as_str().unwrap().len(), 16);
         json
     }

@@ -14,6 +14,7 @@ mod problem;
 mod read;
 mod recent;
 mod send;
+mod source;
 
 use std::sync::Arc;
 
@@ -80,7 +81,7 @@ async fn dispatch(api: &Api, head: &Parts, body: Body) -> Result<Response, Probl
     let server = &api.router.server;
     match act {
         Act::Describe => Ok(describe()),
-        Act::Events => events::answer(server, access(server, head, Scope::Read).await?, head),
+        Act::Events => events::answer(server, access(server, head, Scope::Read).await?, head).await,
         Act::Read => read::answer(server, &access(server, head, Scope::Read).await?, head).await,
         Act::Send => {
             let access = access(server, head, Scope::Send).await?;

@@ -28,6 +28,8 @@ pub(super) enum Problem {
     LacksScope(Scope),
     /// The path has no such method. Those that it has.
     MethodNotAllowed(&'static str),
+    /// There is no such room, or its archive may not be read.
+    NoRoom,
     /// The message was refused: the condition of the error that a client would get (RFC 6120 §8.3.3).
     NotDelivered(String),
     /// There is nothing at this path.
@@ -63,6 +65,7 @@ impl Problem {
             Self::InProgress => "in-progress",
             Self::LacksScope(_) => "lacks-scope",
             Self::MethodNotAllowed(_) => "method-not-allowed",
+            Self::NoRoom => "no-room",
             Self::NotDelivered(_) => "not-delivered",
             Self::NotFound => "not-found",
             Self::NotSecure => "not-secure",
@@ -77,7 +80,7 @@ impl Problem {
 
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::ArchiveOff | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::ArchiveOff | Self::NoRoom | Self::NotFound => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::IdConflict | Self::InProgress => StatusCode::CONFLICT,
@@ -102,6 +105,7 @@ impl Problem {
             Self::InProgress => "A message with this id is being sent.",
             Self::LacksScope(_) => "The token does not allow this.",
             Self::MethodNotAllowed(_) => "There is no such method at this path.",
+            Self::NoRoom => "There is no such room, or it may not be read.",
             Self::NotDelivered(_) => "The message was not delivered.",
             Self::NotFound => "There is nothing at this path.",
             Self::NotSecure => "Requests without TLS are answered only to trusted proxies.",
@@ -138,6 +142,7 @@ impl Problem {
             Self::InvalidToken,
             Self::LacksScope(Scope::Read),
             Self::MethodNotAllowed(""),
+            Self::NoRoom,
             Self::NotDelivered(String::new()),
             Self::NotFound,
             Self::NotSecure,

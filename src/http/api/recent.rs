@@ -3,10 +3,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
-use serde_json::Value;
 
 use super::problem::Problem;
 use crate::jid::BareJid;
@@ -23,8 +23,15 @@ struct Entry {
     id: String,
     /// A hash of what was to be sent.
     content: [u8; 32],
-    /// The answer. `None`: it is being sent.
-    answer: Option<Value>,
+    /// `None`: it is being sent.
+    sent: Option<Sent>,
+}
+
+/// What was answered, but for what the request says anyway.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Sent {
+    /// The id in the archive of the sender.
+    pub(super) stanza_id: Option<String>,
 }
 
 /// What is to be done with a message.
@@ -32,8 +39,8 @@ struct Entry {
 pub(super) enum Begin {
     /// It is new: send it, and tell [`Sending`] the answer.
     Send(Sending),
-    /// It was sent: this was the answer.
-    Sent(Value),
+    /// It was sent.
+    Sent(Sent),
 }
 
 /// A message that is being sent. If this is dropped without an answer, the message was not sent.
@@ -64,16 +71,18 @@ impl Recent {
         let of = made?;
         let mut entries = of.lock();
         if let Some(entry) = entries.0.iter().find(|entry| entry.id == id) {
-            return match &entry.answer {
+            return match &entry.sent {
                 _ if entry.content != content => Err(Problem::IdConflict),
                 None => Err(Problem::InProgress),
-                Some(answer) => Ok(Begin::Sent(answer.clone())),
+                Some(sent) => Ok(Begin::Sent(sent.clone())),
             };
         }
         if entries.0.len() >= IDS {
-            entries.0.pop_front();
+            // One that is being sent is not forgotten.
+            let oldest = entries.0.iter().position(|entry| entry.sent.is_some());
+            drop(entries.0.remove(oldest.ok_or(Problem::TooMany(AGAIN))?));
         }
-        entries.0.push_back(Entry { id: id.to_owned(), content, answer: None });
+        entries.0.push_back(Entry { id: id.to_owned(), content, sent: None });
         drop(entries);
         Ok(Begin::Send(Sending { of, id: id.to_owned() }))
     }
@@ -81,30 +90,34 @@ impl Recent {
 
 impl Sending {
     /// It was sent.
-    pub(super) fn sent(self, answer: &Value) {
+    pub(super) fn sent(self, sent: Sent) {
         let mut entries = self.of.lock();
         if let Some(entry) = entries.0.iter_mut().find(|entry| entry.id == self.id) {
-            entry.answer = Some(answer.clone());
+            entry.sent = Some(sent);
         }
     }
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        self.of.lock().0.retain(|entry| entry.id != self.id || entry.answer.is_some());
+        self.of.lock().0.retain(|entry| entry.id != self.id || entry.sent.is_some());
     }
 }
 
 /// Accounts whose ids are held.
 const ACCOUNTS: usize = 4096;
-/// Ids of one account.
+/// When that many are being sent at once.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Ids of one account: some hundred bytes each.
 const IDS: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    fn answer(text: &str) -> Sent {
+        Sent { stanza_id: Some(text.to_owned()) }
+    }
 
     #[test]
     fn an_id_is_sent_once() {
@@ -115,17 +128,22 @@ mod tests {
         let Ok(Begin::Send(sending)) = begin(&romeo, "a", 1) else { panic!("it is new") };
         assert_eq!(begin(&romeo, "a", 1).unwrap_err(), Problem::InProgress);
         assert!(matches!(begin(&juliet, "a", 1), Ok(Begin::Send(_))), "another account");
-        sending.sent(&json!("the answer"));
-        let Ok(Begin::Sent(answer)) = begin(&romeo, "a", 1) else { panic!("it was sent") };
-        assert_eq!(answer, json!("the answer"));
+        sending.sent(answer("7"));
+        let Ok(Begin::Sent(sent)) = begin(&romeo, "a", 1) else { panic!("it was sent") };
+        assert_eq!(sent, answer("7"));
         assert_eq!(begin(&romeo, "a", 2).unwrap_err(), Problem::IdConflict);
         // One that failed may be sent again.
         drop(begin(&romeo, "b", 1).unwrap());
         assert!(matches!(begin(&romeo, "b", 1), Ok(Begin::Send(_))));
         for n in 0..IDS {
             let Ok(Begin::Send(sending)) = begin(&romeo, &n.to_string(), 1) else { panic!("{n}") };
-            sending.sent(&json!(n));
+            sending.sent(answer("8"));
         }
         assert!(matches!(begin(&romeo, "a", 1), Ok(Begin::Send(_))), "forgotten");
+        // One that is being sent is never forgotten.
+        let all: Vec<_> = (0..IDS).map(|n| begin(&juliet, &n.to_string(), 1).unwrap()).collect();
+        assert!(matches!(begin(&juliet, "one more", 1), Err(Problem::TooMany(_))));
+        assert_eq!(begin(&juliet, "0", 1).unwrap_err(), Problem::InProgress);
+        drop(all);
     }
 }

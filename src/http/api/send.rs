@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::json_answer::json_answer;
 use super::problem::Problem;
-use super::recent::{Begin, Recent, Sending};
+use super::recent::{Begin, Recent, Sending, Sent};
 use crate::host::{Destination, Origin};
 use crate::jid::Jid;
 use crate::ns;
@@ -58,6 +58,8 @@ struct ReplyTo {
 enum Kind {
     #[default]
     Chat,
+    /// To a room.
+    Groupchat,
     Headline,
     Normal,
 }
@@ -89,14 +91,17 @@ pub(super) async fn answer(
     if stanza.size() > most {
         return Err(Problem::TooLarge);
     }
-    // Rooms and other services answer a session, and there is none that could be in a room.
+    // A room takes a message to all. Other services answer a session, and there is none.
+    let is_to_room = matches!(wanted.kind, Kind::Groupchat);
     let to = stanza.head().to.as_ref();
-    if to.is_some_and(|to| matches!(router.server.destination(to), Destination::Service(_))) {
+    let is_service =
+        to.is_some_and(|to| matches!(router.server.destination(to), Destination::Service(_)));
+    if is_service != is_to_room {
         return Err(Problem::NotDelivered(Condition::NotAcceptable.as_str().to_owned()));
     }
     let content = Sha256::digest(&bytes).into();
     let sending = match recent.begin(&access.user, &id, content)? {
-        Begin::Sent(answer) => return Ok(json_answer(StatusCode::OK, &answer)),
+        Begin::Sent(sent) => return Ok(json_answer(StatusCode::OK, &sent_json(&id, to, &sent))),
         Begin::Send(sending) => sending,
     };
     // In a task of its own: the request may be dropped, and what has begun must not be.
@@ -129,6 +134,7 @@ fn stanza(wanted: &Wanted, id: &str) -> Result<Stanza, Problem> {
     }
     let kind = match wanted.kind {
         Kind::Chat => "chat",
+        Kind::Groupchat => "groupchat",
         Kind::Headline => "headline",
         Kind::Normal => "normal",
     };
@@ -192,13 +198,14 @@ async fn send(
     if let Some(condition) = refused {
         return Err(Problem::NotDelivered(condition));
     }
-    let answer = json!({
-        "id": id,
-        "to": to.as_ref().map(Jid::as_str),
-        "stanza_id": archived.map(|id| server.message_ids.write(id)),
-    });
-    sending.sent(&answer);
+    let sent = Sent { stanza_id: archived.map(|id| server.message_ids.write(id)) };
+    let answer = sent_json(&id, to.as_ref(), &sent);
+    sending.sent(sent);
     Ok(answer)
+}
+
+fn sent_json(id: &str, to: Option<&Jid>, sent: &Sent) -> Value {
+    json!({ "id": id, "to": to.map(Jid::as_str), "stanza_id": sent.stanza_id })
 }
 
 /// A session for one message. It is in no table: nobody sends to it.
@@ -284,7 +291,6 @@ mod tests {
             r#"{"to": "@", "body": "x"}"#,
             r#"{"to": 7, "body": "x"}"#,
             r#"{"to": "a@b", "body": "x", "colour": 1}"#,
-            r#"{"to": "a@b", "body": "x", "type": "groupchat"}"#,
             r#"{"to": "a@b", "body": "x", "type": "error"}"#,
             r#"{"to": "a@b", "body": "x", "id": ""}"#,
             r#"{"to": "a@b", "body": "\u0000"}"#,

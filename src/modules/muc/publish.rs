@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::deliver::tell;
 use super::tombstone;
 use crate::archive::{importance, policy};
-use crate::host::Cx;
 use crate::host::lifecycle::{self, Event, RoomListener};
+use crate::host::{ArchiveWatchers, Cx};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Publication, Room};
 use crate::payload::stanza_id;
@@ -50,6 +50,9 @@ pub(super) async fn publish(
         let stored = cx.server.storage.archive().keep(new).await?;
         cx.keeping.handled = None;
         cx.keeping.receipts.push(stored.receipt);
+        if let Some(watchers) = cx.server.find_shared::<ArchiveWatchers>() {
+            watchers.wake(room.jid());
+        }
         let written = cx.server.message_ids.write(stored.id);
         message.content.add(&stanza_id::stanza_id(room.jid(), &written));
         id = Some(written);

@@ -65,7 +65,8 @@ impl RoomService {
             let user = from.to_bare();
             self.config(cx.server).admins.contains(&user) || cx.is_of_admin().await?
         };
-        Ok(Actor::new(from, is_admin))
+        let is_program = matches!(cx.origin, Origin::Client(session) if session.is_unlisted());
+        Ok(Actor { is_program, ..Actor::new(from, is_admin) })
     }
 
     /// Locks a room, and reads it if it is not in memory.
