@@ -13,6 +13,8 @@ mod pass;
 mod proxies;
 #[path = "web/proxy_protocol.rs"]
 mod proxy_protocol;
+#[path = "web/sockets.rs"]
+mod sockets;
 #[path = "web/static_files.rs"]
 mod static_files;
 #[path = "support/trust.rs"]

@@ -73,9 +73,10 @@ section! {
     /// from another address is a client's, without a header. On all others there is no header.
     proxy_protocol: Vec<&'static str> = Vec::new() => SomeOf(LISTENERS), Reload;
 
-    /// Addresses at which clients on the internet reach this server. If they are set, `/.well-known/host-meta.json` tells
-    /// clients all about the ports (XEP-0487), so that they need no DNS records. Set them only if all clients reach the
-    /// server there.
+    /// Addresses at which this server is reached from the internet. If they are set, `/.well-known/host-meta.json` tells
+    /// clients and other servers all about the ports (XEP-0487), so that they need no DNS records. It does not if there is
+    /// something that it cannot tell: `listen.websocket` or `listen.bosh` at another host, or `s2s.enabled` without
+    /// `listen.s2s_tls`. Set them only if all reach the server there.
     public: Vec<IpNet> = Vec::new() => Machines, Reload;
 
     /// Web pages from which browsers may connect, as `https://chat.example.org`; `null` stands for

@@ -12,7 +12,7 @@ section! {
     /// chat in the browser").
     ///
     /// Names that begin with a dot are not served, nor what a symbolic link outside of the directory points to.
-    /// Directories are not listed.
+    /// Directories are not listed. Without TLS, only reverse proxies (`listen.proxies`) and this machine are served.
     pub struct StaticFilesConfig = "static_files";
 
     /// What is served: for each path of the web a directory. Other services of the server come first: with `/`, only

@@ -2,6 +2,7 @@
 //! wants it, all ways to connect (XEP-0487). The answer is
 //! the same for web pages from everywhere.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -50,34 +51,44 @@ async fn jrd(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Resp
     }
     let links = links.iter().map(|(relation, address)| json!({ "rel": relation, "href": address }));
     let config = server.config.load();
-    let all = match config.listen.public.is_empty() {
-        true => json!({ "links": links.collect::<Vec<_>>() }),
-        false => complete(&config, asked_domain(&server, &headers), links.collect()),
-    };
+    let links: Vec<_> = links.collect();
+    let all = complete(&config, asked_domain(&server, &headers), &links);
+    let all = all.unwrap_or_else(|| json!({ "links": links }));
     let head = [(CONTENT_TYPE, "application/json"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
     (head, all.to_string()).into_response()
 }
 
-/// All ways to connect, with all that a client must know (XEP-0487 §2): it asks nobody else then.
-fn complete(config: &Config, domain: &str, links: Vec<Value>) -> Value {
+/// All ways to connect, with all that clients and other servers must know (XEP-0487 §2): they ask for no SRV records then.
+/// So `None` unless all ways are known: the operator has told the addresses of this machine, nothing is at another one, and
+/// other servers can connect with TLS from the first byte, if there are others.
+fn complete(config: &Config, domain: &str, links: &[Value]) -> Option<Value> {
     let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_owned());
     let ips: Vec<_> = config.listen.public.iter().map(|net| net.addr().to_string()).collect();
-    let tls = config.listen.c2s_tls.first();
-    let tls = tls.map(|address| json!({ "rel": TLS, "port": address.port() }));
+    let at = |relation: &str, addresses: &[SocketAddr]| {
+        let address = addresses.first()?;
+        Some(json!({ "rel": relation, "port": address.port() }))
+    };
+    let clients = at(TLS, &config.listen.c2s_tls);
+    let servers = at(SERVER_TLS, &config.listen.s2s_tls).filter(|_| config.s2s.enabled);
+    if ips.is_empty() || config.s2s.enabled && servers.is_none() {
+        return None;
+    }
     let mut all = Vec::new();
-    for (priority, mut link) in (10..).step_by(10).zip(tls.into_iter().chain(links)) {
+    let ways = clients.into_iter().chain(servers).chain(links.iter().cloned());
+    for (priority, mut link) in (10..).step_by(10).zip(ways) {
         let host = link["href"].as_str().and_then(|href| href.split_once("://"));
         let host = host.map(|(_, rest)| rest.split([':', '/']).next().unwrap_or_default());
-        // What is at another host may be at another machine.
-        if host.is_none_or(|host| host == domain) {
-            link["priority"] = json!(priority);
-            link["weight"] = json!(50);
-            link["sni"] = json!(domain);
-            link["ips"] = json!(ips);
+        // What is at another host may be at another machine, whose addresses nobody has told.
+        if host.is_some_and(|host| host != domain) {
+            return None;
         }
+        link["priority"] = json!(priority);
+        link["weight"] = json!(50);
+        link["sni"] = json!(domain);
+        link["ips"] = json!(ips);
         all.push(link);
     }
-    json!({ "xmpp": { "ttl": TTL }, "links": all })
+    Some(json!({ "xmpp": { "ttl": TTL }, "links": all }))
 }
 
 /// Where clients of the domain that the client asks for connect, with what.
@@ -101,6 +112,7 @@ fn asked_domain<'a>(server: &'a ServerState, headers: &HeaderMap) -> &'a str {
 
 /// XEP-0487 §2: direct TLS.
 const TLS: &str = "urn:xmpp:alt-connections:tls";
+const SERVER_TLS: &str = "urn:xmpp:alt-connections:s2s-tls";
 /// Seconds for which clients may keep what they were told.
 const TTL: u32 = 3600;
 /// XEP-0156 §3.1.

@@ -9,7 +9,6 @@ use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -18,9 +17,11 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use futures_util::stream;
 
 use super::files::headers::put;
+use super::{Peer, WITHOUT_TLS};
 use crate::config::{Config, StaticFilesConfig};
 use crate::host::ServerState;
 use crate::upload::percent_decoded;
@@ -30,12 +31,20 @@ pub fn routes(server: Arc<ServerState>) -> Router {
     Router::new().fallback(answer).with_state(server)
 }
 
-async fn answer(State(server): State<Arc<ServerState>>, request: Request) -> Response {
+async fn answer(
+    State(server): State<Arc<ServerState>>,
+    Extension(peer): Extension<Arc<Peer>>,
+    request: Request,
+) -> Response {
     let config = server.config.load_full();
     let (head, _) = request.into_parts();
     let Some(wanted) = Wanted::of(&config, &head.uri) else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    // People type their passwords into a page with a chat: nobody on the way may have changed it.
+    if peer.tls().is_none() && !peer.address().ip().is_loopback() {
+        return (StatusCode::FORBIDDEN, format!("{WITHOUT_TLS}\n")).into_response();
+    }
     if !matches!(head.method, Method::GET | Method::HEAD) {
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")]).into_response();
     }

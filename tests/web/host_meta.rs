@@ -64,25 +64,52 @@ async fn clients_find_the_websocket_of_their_domain() {
     house.close().await;
 }
 
-#[tokio::test]
-async fn clients_are_told_all_ways_to_connect_if_the_operator_wants_it() {
+/// The document for a server with these options.
+async fn json_of(options: &str) -> serde_json::Value {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let house = House::new(&format!(
-        "http = []\nhttps = [\"127.0.0.1:{free}\"]\npublic = [\"192.0.2.1\", \"2001:db8::1\"]\n\
-         websocket = \"wss://chat.example/ws\"\nbosh = \"https://localhost/http-bind\""
-    ))
-    .await;
+    let listen = format!("http = []\nhttps = [\"127.0.0.1:{free}\"]\n{options}");
+    let house = House::new(&listen).await;
     let request = request("/.well-known/host-meta.json", &["Connection: close\r\n"]);
     let mut io = house.connect();
     io.write_all(request.as_bytes()).await.unwrap();
     let answer = String::from_utf8(rest(&mut io).await).unwrap();
-    let found: serde_json::Value =
-        serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-    assert_eq!(found["xmpp"]["ttl"], 3600);
-    let websocket = "urn:xmpp:alt-connections:websocket";
-    let elsewhere = serde_json::json!({ "rel": websocket, "href": "wss://chat.example/ws" });
-    assert_eq!(found["links"][0], elsewhere, "another machine: {answer}");
-    assert_eq!(found["links"][1]["sni"], "localhost", "{answer}");
-    assert_eq!(found["links"][1]["ips"], serde_json::json!(["192.0.2.1", "2001:db8::1"]));
     house.close().await;
+    serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
+}
+
+const PUBLIC: &str = "public = [\"192.0.2.1\", \"2001:db8::1\"]\n";
+
+#[tokio::test]
+async fn clients_are_told_all_ways_to_connect_if_the_operator_wants_it() {
+    let found = json_of(&format!("{PUBLIC}bosh = \"https://localhost/http-bind\"")).await;
+    assert_eq!(found["xmpp"]["ttl"], 3600);
+    let links = found["links"].as_array().unwrap();
+    assert_eq!(links.len(), 1, "{found}");
+    for link in links {
+        assert_eq!(link["sni"], "localhost", "{found}");
+        assert_eq!(link["ips"], serde_json::json!(["192.0.2.1", "2001:db8::1"]));
+        assert!(link["priority"].is_u64() && link["weight"].is_u64(), "{found}");
+    }
+}
+
+/// Whoever reads that these are all ways looks for no SRV records (XEP-0487 §2).
+#[tokio::test]
+async fn a_document_that_is_not_complete_does_not_say_so() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    for (options, is_complete) in [
+        (String::new(), false),
+        (format!("{PUBLIC}websocket = \"wss://chat.example/ws\""), false),
+        (format!("{PUBLIC}s2s = []\ns2s_tls = []\n[s2s]\nenabled = true"), false),
+        (
+            format!("{PUBLIC}s2s = []\ns2s_tls = [\"127.0.0.1:{free}\"]\n[s2s]\nenabled = true"),
+            true,
+        ),
+    ] {
+        let found = json_of(&options).await;
+        assert_eq!(found["xmpp"].is_object(), is_complete, "{options}: {found}");
+        let links = found["links"].as_array().unwrap();
+        let ours = links.iter().find(|link| link["rel"] == "urn:xmpp:alt-connections:s2s-tls");
+        assert_eq!(ours.is_some(), is_complete, "{found}");
+        assert!(ours.is_none_or(|link| link["port"] == free), "{found}");
+    }
 }

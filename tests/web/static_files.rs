@@ -192,3 +192,21 @@ async fn the_page_for_a_chat_names_the_addresses_of_this_server() {
     }
     house.close().await;
 }
+
+/// Passwords are typed into a page with a chat: it does not come over the network in the clear.
+#[tokio::test]
+async fn without_tls_nobody_is_served_from_elsewhere() {
+    let place = site();
+    let house = house("/chat", &place.path().join("site")).await;
+    for (address, status) in [("192.0.2.1:9", "403"), ("127.0.0.1:9", "200"), ("[::1]:9", "200")] {
+        let (mut io, theirs) = tokio::io::duplex(1 << 16);
+        house.server.connect_from(Box::new(theirs), address.parse().unwrap(), "http");
+        io.write_all(b"GET /chat/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut all = String::new();
+        timeout(PATIENCE, io.read_to_string(&mut all)).await.unwrap().unwrap();
+        assert!(all.starts_with(&format!("HTTP/1.1 {status} ")), "{address}: {all}");
+    }
+    house.close().await;
+}
