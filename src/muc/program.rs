@@ -5,7 +5,6 @@
 //! user's occupant, if the user is in the room with a client, or one of a member who has just left.
 
 use super::affiliation::Role;
-use super::nick::checked;
 use super::{Actor, Affiliation, Room};
 use crate::jid::FullJid;
 use crate::stanza::{Condition, StanzaError};
@@ -47,9 +46,7 @@ impl Room {
             return Err(Condition::Forbidden.text(text));
         }
         let nick = self.members.nick_of(&actor.user).or(actor.user.local()).unwrap_or_default();
-        let address = self.jid.with_resource(nick);
-        let address = address.map_err(|_| Condition::NotAcceptable.text("this is no nickname"))?;
-        let address = checked(&address, &self.limits)?;
+        let address = self.address_with(nick)?;
         self.check_nick(&actor.user, address.resource_part())?;
         let role = self.role_on_entry(&actor.user, affiliation);
         Ok(Speaker { address, id: self.occupant_id(&actor.user), role })
