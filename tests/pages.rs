@@ -266,8 +266,7 @@ async fn without_tls_only_browsers_on_the_same_machine_are_served() {
 /// Half a body, and then nothing: nothing stays of it, whatever the path is.
 #[tokio::test]
 async fn a_body_that_never_comes_keeps_nothing() {
-    let house =
-        House::new("registration.open = true").await;
+    let house = House::new("registration.open = true").await;
     let request = |line: &str| {
         format!(
             "{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
