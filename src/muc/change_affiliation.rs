@@ -5,6 +5,7 @@ use smol_str::SmolStr;
 use super::affiliation::may_change_affiliation;
 use super::cause::Cause;
 use super::invited::Invited;
+use super::nick_skeleton::skeleton_of;
 use super::occupants::Occupant;
 use super::presence_broadcast::{Details, item};
 use super::{Affiliation, Effects, Role, Room};
@@ -57,7 +58,7 @@ impl Room {
         self.check_nicks(changes)
     }
 
-    /// Whether nobody else has the nicknames that are to be registered.
+    /// Whether nobody else has the nicknames that are to be registered, and no two of them look alike.
     fn check_nicks(&self, changes: &[AffiliationChange]) -> Result<(), StanzaError> {
         let mut nicks = Vec::new();
         for change in changes {
@@ -66,7 +67,7 @@ impl Room {
             };
             let address = self.address_with(nick)?;
             self.check_nick(&change.user, address.resource_part())?;
-            nicks.push(nick);
+            nicks.push(skeleton_of(address.resource_part()));
         }
         nicks.sort_unstable();
         match nicks.windows(2).any(|two| two[0] == two[1]) {
