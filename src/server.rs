@@ -10,6 +10,7 @@ use std::sync::Arc;
 pub use listeners::{LISTENERS, Listener, Services};
 
 use crate::config::{Config, ListenConfig, Pending};
+use crate::host::stored_components::StoredComponents;
 use crate::host::{DomainError, ServerState, privileges};
 use crate::limit::raise_open_files;
 use crate::listen::{self, Acceptor, Refused};
@@ -100,6 +101,10 @@ impl Server {
     /// If a certificate cannot be used: everything stays as it was.
     pub fn reload(&self, config: Config) -> Result<Arc<Config>, TlsError> {
         let state = self.state();
+        let mut config = config;
+        if let Some(stored) = state.find_shared::<StoredComponents>() {
+            stored.add_to(&mut config);
+        }
         let (config, pending) = config.reloaded(&state.config.load());
         self.acceptor.certificates.reload(&config, &state.clock)?;
         for change in &pending {

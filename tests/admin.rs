@@ -327,8 +327,10 @@ fn every_key_is_in_snake_case() {
         "invite create",
         "invite list",
         "invite revoke none",
+        "component add irc.a.example --random --roster both",
         "component list",
         "component show irc.a.example",
+        "component remove irc.a.example",
         "token create joe bot --scopes read --days 7",
         "token list joe",
         "token revoke joe none",
@@ -372,6 +374,38 @@ fn every_key_is_in_snake_case() {
     }
     place.write("waxwing.toml", "[[host]]\ndomian = 1\n");
     check_keys("config check", &place.run("config check --json").ends_with(6).json());
+    assert_eq!(server.end().code(), Some(0));
+}
+
+/// A component from its beginning to its end. Its secret is shown once.
+#[test]
+fn a_component_is_added_shown_and_removed() {
+    let place = two_domains();
+    let mut server = Server::start(&place);
+    server.said_until("user passwd admin");
+    let add = "component add irc.a.example --name IRC --roster both --messages --iq urn:x=get";
+    let made = place.run(&format!("{add} --random --json")).ends_with(0).json();
+    let secret = made["password"].as_str().unwrap().to_owned();
+    assert!(secret.len() > 10);
+    let shown = place.run("component show irc.a.example --json").ends_with(0);
+    let json = shown.json();
+    assert_eq!((&json["roster"], &json["message"]), (&json!("both"), &json!("outgoing")));
+    assert_eq!((&json["name"], &json["iq"]), (&json!("IRC"), &json!(["urn:x (get)"])));
+    for line in ["component show irc.a.example", "component list", "component list --json"] {
+        let ran = place.run(line).ends_with(0);
+        assert!(ran.out.contains("irc.a.example"), "{line}: {}", ran.out);
+        assert!(!ran.out.contains(&secret), "{line}: {}", ran.out);
+    }
+    assert!(!shown.out.contains(&secret));
+    // Again, with domains of ours, and with nonsense.
+    place.run(&format!("{add} --random")).ends_with(4);
+    for domain in ["b.example", "conference.a.example"] {
+        place.run(&format!("component add {domain} --random")).ends_with(4);
+    }
+    place.run("component add sms.a.example --random --iq urn:x=all").ends_with(2);
+    place.run("component remove sms.a.example").ends_with(3);
+    place.run("component remove irc.a.example").ends_with(0);
+    place.run("component show irc.a.example").ends_with(3);
     assert_eq!(server.end().code(), Some(0));
 }
 

@@ -14,6 +14,8 @@ mod greedy;
 mod house;
 #[path = "servers/last_items.rs"]
 mod last_items;
+#[path = "servers/managed.rs"]
+mod managed;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "servers/remote.rs"]

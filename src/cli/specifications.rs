@@ -121,7 +121,7 @@ const HEAD: &str = "\
 
 Made from the program and its tests: `WAXWING_REGENERATE=1 cargo test --test docs` writes it anew.
 \"Complete\" means all that concerns a server. The version is that of the text we followed.
-XEP-0198 is for clients alone: streams between servers are not acknowledged.
+XEP-0198 holds between servers, too; only streams of clients are resumed.
 ";
 
 /// The specifications that no module implements.

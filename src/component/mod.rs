@@ -43,7 +43,10 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
         Ok(Ok(opened)) => opened,
         Ok(Err(Refused { out, error })) => {
             if let Some(error) = error {
-                tracing::info!(%peer, condition = error.condition.as_str(), "component refused");
+                if let Some(left_out) = server.shared::<Components>().refusals.note() {
+                    let (condition, text) = (error.condition.as_str(), error.text.as_deref());
+                    tracing::info!(%peer, condition, text, left_out, "component refused");
+                }
                 drop(farewell(channel, out, Some(&error)).await);
             }
             return;
@@ -67,8 +70,13 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
         if entered.is_first {
             begin(&router, &domain);
         }
-        let link =
-            stream::Link { router: &router, domain: &domain, channel: &channel, ended: &ended };
+        let link = stream::Link {
+            router: &router,
+            domain: &domain,
+            channel: &channel,
+            closing: entered.closing(),
+            ended: &ended,
+        };
         let (read, rest) = tokio::join!(
             stream::read(&link, &mut input),
             stream::write(&link, &mut queue, limits.write),

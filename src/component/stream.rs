@@ -22,6 +22,8 @@ pub(super) struct Link<'a> {
     /// The configured domain of the component.
     pub(super) domain: &'a str,
     pub(super) channel: &'a SharedChannel,
+    /// Cancelled when the configuration of the component has changed.
+    pub(super) closing: &'a CancellationToken,
     /// Cancelled when one of the loops ends.
     pub(super) ended: &'a CancellationToken,
 }
@@ -39,6 +41,9 @@ pub(super) async fn read(link: &Link<'_>, input: &mut Input) -> Option<StreamErr
         tokio::select! {
             biased;
             () = link.ended.cancelled() => break None,
+            () = link.closing.cancelled() => {
+                break Some(StreamCondition::Reset.text("the component was changed or removed"));
+            }
             () = stopping.cancelled() => break Some(StreamCondition::SystemShutdown.into()),
             read = link.channel.receive(input.received()) => match read {
                 Ok(Some(count)) => {

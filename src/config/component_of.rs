@@ -1,4 +1,4 @@
-//! Which component has a domain.
+//! Which component has a domain; and a component alone.
 
 use super::Config;
 use super::component::ComponentConfig;
@@ -9,6 +9,18 @@ impl Config {
     pub fn component(&self, domain: &str) -> Option<&ComponentConfig> {
         let having = self.components.iter().filter(|component| component.has(domain));
         having.max_by_key(|component| component.domain.len())
+    }
+}
+
+impl ComponentConfig {
+    /// Reads a section `[[component]]`, as it is written in the configuration. Variables are not replaced.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    pub fn parse(section: &str) -> Result<Self, String> {
+        let config = super::read::parse(section, "the component", &|_| None);
+        let config = config.map_err(|problems| problems.to_string())?;
+        config.components.into_iter().next().ok_or_else(|| "there is no component".to_owned())
     }
 }
 

@@ -66,6 +66,10 @@ section! {
     /// Servers are told (XEP-0478).
     idle: Duration = minutes(30) => Time::between(minutes(1), minutes(24 * 60)), Reload;
 
+    /// When nothing was heard on an outgoing stream for so long, the other server is asked whether it is still there
+    /// (XEP-0199, XEP-0198), if it answers on this stream. Without an answer within `limits.write`, the stream is lost.
+    ping: Duration = minutes(5) => Time::between(seconds(1), minutes(24 * 60)), Reload;
+
     /// Size of a stanza of another server. Servers are told (XEP-0478).
     stanza: usize = 512 * KIB => Size::between(10_000, 64 * MIB)
         .not_less("RFC 6120 §13.12 demands that stanzas of 10000 bytes pass")

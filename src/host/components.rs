@@ -14,6 +14,7 @@ use smol_str::SmolStr;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::refusal_log::RefusalLog;
 use super::{ServerState, SharedState};
 use crate::jid::Jid;
 use crate::stanza::{Condition, Stanza, StanzaError};
@@ -23,6 +24,8 @@ use crate::stanza::{Condition, Stanza, StanzaError};
 pub struct Components {
     links: Mutex<FxHashMap<SmolStr, Vec<Arc<ComponentLink>>>>,
     last: AtomicU64,
+    /// What is logged of connections that were refused.
+    pub refusals: RefusalLog,
 }
 
 impl SharedState for Components {}
@@ -38,6 +41,8 @@ pub struct ComponentLink {
     queue: mpsc::Sender<Stanza>,
     /// Bytes in the queue.
     bytes: AtomicUsize,
+    /// Cancelled when the connection is to end.
+    closing: CancellationToken,
     /// Cancelled when the connection has ended.
     pub ended: CancellationToken,
 }
@@ -75,8 +80,8 @@ impl Components {
         }
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let since = tokio::time::Instant::now();
-        let (bytes, ended) = (AtomicUsize::new(0), CancellationToken::new());
-        let link = ComponentLink { number, peer, since, queue, bytes, ended };
+        let (bytes, [closing, ended]) = (AtomicUsize::new(0), Default::default());
+        let link = ComponentLink { number, peer, since, queue, bytes, closing, ended };
         let link = Arc::new(link);
         of_domain.push(Arc::clone(&link));
         let is_first = of_domain.len() == 1;
@@ -95,6 +100,13 @@ impl Components {
     #[must_use]
     pub fn is_connected(&self, domain: &str) -> bool {
         self.links.lock().contains_key(domain)
+    }
+
+    /// Ends the connections of a component, whose configuration has changed.
+    pub fn close(&self, domain: &str) {
+        for link in self.of(domain) {
+            link.closing.cancel();
+        }
     }
 
     /// Queues a stanza. What two addresses send to each other goes by one connection, so that their order is kept.
@@ -174,6 +186,14 @@ impl ComponentQueue {
 
     fn taken(&self, stanza: &Stanza) {
         self.link.bytes.fetch_sub(stanza.size(), Ordering::AcqRel);
+    }
+}
+
+impl Entered<'_> {
+    /// Cancelled when the connection is to end.
+    #[must_use]
+    pub fn closing(&self) -> &CancellationToken {
+        &self.link.closing
     }
 }
 

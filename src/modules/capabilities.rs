@@ -183,11 +183,8 @@ pub async fn read_remote(cx: &mut Cx<'_>, presence: &Presence) {
     cx.outbox.send(request);
     let (known, remote, route) = (known.clone(), remote.clone(), cx.server.route());
     let work = async move {
-        let answer = answer.within(DEADLINE).await;
-        let Ok(answer) = answer.map_err(drop).and_then(|answer| match answer.kind {
-            IqKind::Result => Ok(answer),
-            _ => Err(()),
-        }) else {
+        let answer = answer.within(DEADLINE).await.ok();
+        let Some(answer) = answer.filter(|answer| answer.kind == IqKind::Result) else {
             // The client is asked again for its next presence: its server may only have been away.
             if remote.get(&client).is_some_and(|own| Arc::ptr_eq(&own, &pending)) {
                 remote.set(&client, Arc::new(pending.until_known(SmolStr::default())));

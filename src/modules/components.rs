@@ -7,6 +7,7 @@ use crate::host::components::{Components as Table, is_of_host};
 use crate::host::delegations::{self, NestedFeatures};
 use crate::host::lifecycle::{Event, EventKind, Listener};
 use crate::host::privileged_presence::{SeenPresence, session_changed};
+use crate::host::stored_components::StoredComponents;
 use crate::host::{AddressKind, Asked, Cx, Discovery, Manifest, Module, Registry, Status, Xep};
 use crate::jid::Jid;
 use crate::payload::disco::Item;
@@ -29,7 +30,7 @@ impl Module for Components {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.shared(Table::default());
+        on.shared(Table::default()).shared(StoredComponents::default());
         on.shared(NestedFeatures::default()).shared(SeenPresence::default());
         on.discovery(AddressKind::Host, &Self);
         on.disco_feature(AddressKind::Host, delegations::NS);

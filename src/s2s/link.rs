@@ -36,8 +36,22 @@ struct Queue {
     bytes: usize,
     /// Nothing more is taken: its task ends.
     is_closed: bool,
+    /// Streams on which nothing was taken, one after another.
+    fruitless: u32,
+    /// The stream before, if not all was acknowledged on it.
+    previous: Option<Previous>,
     /// Stanzas are written as they come: to this address, since then.
     opened: Option<(SocketAddr, Instant)>,
+}
+
+/// What is known of a stream that was cut: what waits first was sent on it.
+pub(super) struct Previous {
+    /// The id that the other server has given to it.
+    pub(super) id: SmolStr,
+    /// So many stanzas were acknowledged.
+    pub(super) acked: u32,
+    /// So many were not.
+    pub(super) unacked: usize,
 }
 
 /// Why a stanza was not taken.
@@ -109,6 +123,39 @@ impl Link {
             queue.bytes += waiting.stanza.size();
             queue.waiting.push_front(waiting);
         }
+    }
+
+    /// A stream has ended. `any`: something was taken on it, or nothing was to be. Whether it is the second one without.
+    pub(super) fn note_fruits(&self, any: bool) -> bool {
+        let mut queue = self.queue.lock();
+        queue.fruitless = if any { 0 } else { queue.fruitless.saturating_add(1) };
+        queue.fruitless > 1
+    }
+
+    /// A stream was cut.
+    pub(super) fn set_previous(&self, previous: Option<Previous>) {
+        self.queue.lock().previous = previous;
+    }
+
+    /// The id of the stream that was cut.
+    pub(super) fn previous_id(&self) -> Option<SmolStr> {
+        self.queue.lock().previous.as_ref().map(|previous| previous.id.clone())
+    }
+
+    /// Forgets what the other server has handled on the stream that was cut: `h` stanzas in all. Whether it was any.
+    pub(super) fn forget_handled(&self, h: Option<u32>) -> bool {
+        let mut queue = self.queue.lock();
+        let Some((previous, h)) = queue.previous.take().zip(h) else { return false };
+        let handled = h.wrapping_sub(previous.acked) as usize;
+        if handled > previous.unacked {
+            return false;
+        }
+        for _ in 0..handled {
+            if let Some(waiting) = queue.waiting.pop_front() {
+                queue.bytes -= waiting.stanza.size();
+            }
+        }
+        handled > 0
     }
 
     /// Ends the link, if nothing waits. Whether it has ended.
@@ -217,6 +264,18 @@ mod tests {
         assert_eq!(numbers(&first), ["0"]);
         link.put_back(first);
         assert_eq!(numbers(&link.take(10_000)), ["0", "1", "2"]);
+        // Two of three were handled, of which one was not acknowledged.
+        link.put_back((0..3).map(stanza).collect());
+        let previous = |unacked| Some(Previous { id: "s".into(), acked: u32::MAX, unacked });
+        link.set_previous(previous(3));
+        assert_eq!(link.previous_id().as_deref(), Some("s"));
+        assert!(link.forget_handled(Some(1)));
+        assert!(!link.forget_handled(Some(1)), "once");
+        link.set_previous(previous(1));
+        assert!(!link.forget_handled(Some(9)), "so many were not sent");
+        link.set_previous(previous(1));
+        assert!(!link.forget_handled(None), "the other server does not know");
+        assert_eq!(numbers(&link.take(10_000)), ["2"]);
         assert!(link.push(stanza(4), 3, 1).is_ok(), "at least one");
         assert!(!link.close_if_empty());
         assert_eq!(numbers(&link.close()), ["4"]);

@@ -1,4 +1,5 @@
-//! Stanzas that are being written: those that were not written to their end are sent again, or go back.
+//! Stanzas that are being written, and those that the other server has not acknowledged (XEP-0198): they are sent again, or
+//! go back.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -8,62 +9,177 @@ use tokio::time::{Instant, timeout_at};
 use super::bounce::bounce;
 use super::failure::TOO_LARGE;
 use super::link::{Link, Waiting};
+use super::managed;
 use super::told::Takes;
 use crate::host::ServerState;
+use crate::stanza::{Detail, StreamCondition, StreamError};
 use crate::stream::connection::Connection;
 use crate::stream::exchange::Exchanged;
 
-/// Stanzas that are being written, each with the place at which it ends, in bytes since the connection began.
+/// Stanzas that may be lost, each with the place at which it ends, in bytes since the connection began.
 #[derive(Default)]
 pub(super) struct OnItsWay {
     stanzas: VecDeque<(u64, Waiting)>,
+    /// Bytes of these stanzas.
+    bytes: usize,
+    /// The other server acknowledges what it has handled.
+    acks: Option<Box<Acks>>,
 }
 
-/// What was taken.
-#[derive(Default)]
-pub(super) struct Taken {
-    /// Whether there was any.
-    pub(super) any: bool,
-    /// What is larger than the other server takes: it goes back.
-    pub(super) too_large: Vec<Waiting>,
+/// What the other server acknowledges.
+struct Acks {
+    /// What ends before this place is not counted.
+    from: u64,
+    /// So many were acknowledged. After 2^32 it begins anew.
+    acked: u32,
+    /// We have asked for more.
+    asked: Option<Asked>,
+    /// It is not asked again before: its last answer was nothing new.
+    pause: Option<Instant>,
+}
+
+/// A question without an answer.
+struct Asked {
+    /// Where it ends, in bytes since the connection began.
+    end: u64,
+    /// When it was written.
+    since: Option<Instant>,
 }
 
 impl OnItsWay {
-    /// Takes stanzas of a link, if there is room for more.
-    pub(super) fn take(
+    /// What is sent from now on is acknowledged.
+    pub(super) fn count_from_now(&mut self, connection: &Connection) {
+        let acks = Acks { from: connection.end(), acked: 0, asked: None, pause: None };
+        self.acks = Some(Box::new(acks));
+    }
+
+    /// Nothing is acknowledged: what is written counts as taken.
+    pub(super) fn stop_counting(&mut self) {
+        self.acks = None;
+    }
+
+    /// Whether the other server acknowledges what it handles.
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.acks.is_some()
+    }
+
+    /// Takes stanzas of a link, if there is room for more. What is larger than the other server takes goes back. Whether
+    /// any was taken.
+    pub(super) async fn take(
         &mut self,
         server: &ServerState,
         link: &Link,
         connection: &mut Connection,
         takes: Takes,
-    ) -> Taken {
-        let mut taken = Taken::default();
-        if !has_room(connection) {
-            return taken;
+    ) -> bool {
+        if !self.has_room(connection) {
+            return false;
         }
+        let (mut any, mut too_large) = (false, Vec::new());
         for waiting in link.take(AT_ONCE) {
             let before = connection.unwritten();
             connection.send_bytes(|out| waiting.stanza.write(None, out));
             if !takes.takes(connection.unwritten() - before) {
                 connection.send_bytes(|out| out.truncate(before));
-                taken.too_large.push(waiting);
+                too_large.push(waiting);
                 continue;
             }
-            taken.any = true;
+            any = true;
             server.metrics.server_stanzas_out.of(waiting.stanza.name()).inc();
+            self.bytes += waiting.stanza.size();
             self.stanzas.push_back((connection.end(), waiting));
         }
-        taken
+        if !too_large.is_empty() {
+            Box::pin(bounce(server, too_large, TOO_LARGE)).await;
+        }
+        any
     }
 
-    /// Forgets what was written to its end. Whether there was any.
+    /// Whether more is to be made ready.
+    pub(super) fn has_room(&self, connection: &Connection) -> bool {
+        let is_full =
+            self.acks.is_some() && (self.stanzas.len() >= MOST || self.bytes >= MOST_BYTES);
+        connection.unwritten() < AT_ONCE && !is_full
+    }
+
+    /// Forgets what was written to its end, but for what is to be acknowledged. Whether there was any.
     pub(super) fn written(&mut self, connection: &Connection) -> bool {
+        let from = self.acks.as_ref().map_or(u64::MAX, |acks| acks.from);
+        let until = connection.written().min(from);
         let mut any = false;
-        while self.stanzas.front().is_some_and(|(end, _)| *end <= connection.written()) {
-            self.stanzas.pop_front();
+        while self.stanzas.front().is_some_and(|(end, _)| *end <= until) {
+            self.forget_first();
             any = true;
         }
         any
+    }
+
+    fn forget_first(&mut self) {
+        if let Some((_, waiting)) = self.stanzas.pop_front() {
+            self.bytes -= waiting.stanza.size();
+        }
+    }
+
+    /// The other server has handled `h` stanzas. Whether that is news.
+    ///
+    /// # Errors
+    /// It cannot have: the stream ends (XEP-0198 §6).
+    pub(super) fn acknowledged(
+        &mut self,
+        h: u32,
+        connection: &Connection,
+    ) -> Result<bool, StreamError> {
+        self.written(connection);
+        let Some(acks) = &mut self.acks else { return Ok(false) };
+        let written = self.stanzas.iter().take_while(|(end, _)| *end <= connection.written());
+        let (written, new) = (written.count(), h.wrapping_sub(acks.acked));
+        if new as usize > written {
+            let written = u32::try_from(written).unwrap_or(u32::MAX);
+            let sent = acks.acked.wrapping_add(written);
+            let detail = Some(Detail::HandledCountTooHigh { h, sent });
+            return Err(StreamError { detail, ..StreamCondition::UndefinedCondition.into() });
+        }
+        acks.acked = h;
+        acks.asked = None;
+        acks.pause = (new == 0).then(|| Instant::now() + PAUSE);
+        for _ in 0..new {
+            self.forget_first();
+        }
+        Ok(new > 0)
+    }
+
+    /// Asks for acknowledgements, if something waits for one; or anyway, to hear whether the other server is there.
+    pub(super) fn ask(&mut self, connection: &mut Connection, is_anyway: bool) {
+        let Some(acks) = &mut self.acks else { return };
+        let is_early = acks.pause.is_some_and(|pause| pause > Instant::now());
+        let is_due = self.stanzas.back().is_some_and(|(end, _)| *end > acks.from) && !is_early;
+        if acks.asked.is_none() && (is_due || is_anyway) {
+            connection.send(&managed::ask());
+            acks.pause = None;
+            acks.asked = Some(Asked { end: connection.end(), since: None });
+        }
+    }
+
+    /// Whether the other server has not answered for so long.
+    pub(super) fn is_late(&mut self, connection: &Connection, limit: Duration) -> bool {
+        let now = Instant::now();
+        let asked = self.acks.as_mut().and_then(|acks| acks.asked.as_mut());
+        asked.filter(|asked| asked.end <= connection.written()).is_some_and(|asked| {
+            let since = *asked.since.get_or_insert(now);
+            since + limit <= now
+        })
+    }
+
+    /// When to look again: it is to be asked again, or may be late.
+    pub(super) fn wakes_at(&self, limit: Duration) -> Option<Instant> {
+        let acks = self.acks.as_ref()?;
+        let late = acks.asked.as_ref().and_then(|asked| asked.since).map(|since| since + limit);
+        late.or_else(|| acks.pause.filter(|pause| *pause > Instant::now()))
+    }
+
+    /// How many stanzas were acknowledged, and how many were not, if they are counted.
+    pub(super) fn counts(&self) -> Option<(u32, usize)> {
+        self.acks.as_ref().map(|acks| (acks.acked, self.stanzas.len()))
     }
 
     /// Nothing is on its way.
@@ -71,58 +187,37 @@ impl OnItsWay {
         self.stanzas.is_empty()
     }
 
-    /// The connection is lost: returns what was not written to its end.
-    pub(super) fn rest(self) -> Vec<Waiting> {
-        self.stanzas.into_iter().map(|(_, waiting)| waiting).collect()
+    /// Whether a stanza is written in part: nothing else must be written any more.
+    pub(super) fn is_cut(&self, connection: &Connection) -> bool {
+        !self.stanzas.is_empty() && !connection.is_written()
     }
 
-    /// The stream ends: writes what has begun, as far as the other server reads in a moment. Returns what was not written
-    /// to its end: the other server has not taken it, and it must not be written any more.
-    pub(super) async fn settle(mut self, connection: &mut Connection) -> Vec<Waiting> {
+    /// The stream ends: what the other server has not taken, or not acknowledged.
+    pub(super) fn rest(&mut self) -> Vec<Waiting> {
+        self.bytes = 0;
+        std::mem::take(&mut self.stanzas).into_iter().map(|(_, waiting)| waiting).collect()
+    }
+
+    /// The stream ends: writes what has begun, as far as the other server reads in a moment. Whether any was taken.
+    pub(super) async fn settle(&mut self, connection: &mut Connection) -> bool {
         let until = Instant::now() + LAST_MOMENT;
-        while !self.stanzas.is_empty() && !connection.is_written() {
-            let written = timeout_at(until, connection.exchange_if(false)).await;
-            self.written(connection);
-            if written != Ok(Exchanged::Written) {
+        while self.is_cut(connection) {
+            let done = timeout_at(until, connection.exchange_if(false)).await;
+            if done != Ok(Exchanged::Written) {
                 break;
             }
         }
-        self.written(connection);
-        self.rest()
+        self.written(connection)
     }
-
-    /// The server ends: takes and writes all that waits, as far as the other server reads in a moment.
-    pub(super) async fn finish(
-        &mut self,
-        server: &ServerState,
-        link: &Link,
-        connection: &mut Connection,
-        takes: Takes,
-    ) {
-        let until = Instant::now() + LAST_MOMENT;
-        loop {
-            let taken = self.take(server, link, connection, takes);
-            if !taken.too_large.is_empty() {
-                Box::pin(bounce(server, taken.too_large, TOO_LARGE)).await;
-            }
-            if connection.is_written() && link.waiting() == 0 {
-                return;
-            }
-            let written = timeout_at(until, connection.exchange_if(false)).await;
-            self.written(connection);
-            if written != Ok(Exchanged::Written) {
-                return;
-            }
-        }
-    }
-}
-
-/// Whether more is to be made ready.
-pub(super) fn has_room(connection: &Connection) -> bool {
-    connection.unwritten() < AT_ONCE
 }
 
 /// Bytes that are made ready at once.
 const AT_ONCE: usize = 64 * 1024;
-/// For what is written at the end of a stream.
-const LAST_MOMENT: Duration = Duration::from_secs(2);
+/// For what is written at the end of a stream, and when the server ends.
+pub(super) const LAST_MOMENT: Duration = Duration::from_secs(2);
+/// Stanzas that wait for an acknowledgement.
+const MOST: usize = 1000;
+/// Their bytes.
+const MOST_BYTES: usize = 4 << 20;
+/// After an answer that was nothing new.
+const PAUSE: Duration = Duration::from_secs(5);

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 
 use super::attempts::Turns;
 use super::backoff::Remotes;
+use super::counters::Counters;
 use super::exceptions::Exceptions;
 use super::key::DialbackKey;
 use super::link::Link;
@@ -35,6 +36,8 @@ pub struct Servers {
     pub(super) verifications: Turns,
     /// Those that other servers have opened.
     pub(super) streams: Streams,
+    /// How many stanzas were handled of them.
+    pub(super) counters: Counters,
     ours: Arc<FxHashSet<SmolStr>>,
     /// What administrators have allowed and denied by commands.
     pub(super) exceptions: Exceptions,
@@ -65,6 +68,7 @@ impl Servers {
             attempts: Turns::new(ATTEMPTS),
             verifications: Turns::new(VERIFICATIONS),
             streams: Streams::default(),
+            counters: Counters::default(),
             ours,
             exceptions: Exceptions::default(),
             own_addresses: OnceLock::new(),

@@ -1,17 +1,19 @@
 //! Writes the stanzas of a link on its stream, and reads what the other server says there: with a bidirectional stream
 //! (XEP-0288), its stanzas.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::bounce::bounce;
-use super::failure::{TOO_LARGE, log_error_of_peer};
+use super::failure::log_error_of_peer;
 use super::flow::Flow;
 use super::incoming::Lanes;
-use super::link::Link;
-use super::on_its_way::{OnItsWay, has_room};
+use super::link::{Link, Previous};
+use super::managed::{self, Owed, Step};
+use super::on_its_way::{LAST_MOMENT, OnItsWay};
 use super::outgoing::{Action, Opened, Outgoing};
+use super::ping::Ping;
 use super::servers::Servers;
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::connection::Connection;
@@ -45,164 +47,290 @@ impl Ended {
     }
 }
 
-/// Writes what waits until the stream ends. What is not written then waits again.
-#[expect(clippy::too_many_lines, reason = "one loop, and what comes after it")]
+/// Writes what waits until the stream ends. What is not written then, or not acknowledged, waits again.
 pub(super) async fn write(servers: &Servers, link: &Link, opened: Opened) -> Ended {
-    let Opened { mut connection, mut machine, .. } = opened;
-    let server = servers.server();
-    let ending = server.tasks.ending();
-    let config = server.config.load_full();
-    let takes = machine.takes();
-    // A stream is closed before the other server may find it idle: what is sent at that moment would be lost.
-    let earlier = takes.idle.map(|idle| (idle * 9 / 10).max(SHORTEST_IDLE));
-    let idle = earlier.map_or(config.s2s.idle, |earlier| config.s2s.idle.min(earlier));
-    let mut flow = Flow::new(config.limits.write);
-    flow.set_share(|| server.budgets.remote_traffic.share(Some(&link.pair.remote), None));
-    let mut lanes = None;
-    let mut on_its_way = OnItsWay::default();
-    // A whole stanza was sent.
-    let mut sent_any = false;
-    let mut idle_at = Instant::now() + idle;
-    let (ended, error) = loop {
-        flow.note(&connection);
-        match hear(servers, link, &mut connection, &mut machine, &mut flow, &mut lanes).await {
-            None => {}
-            Some(error) => break (Ended::Closed, error),
+    let mut stream = Stream::new(servers, link, opened);
+    let (ended, error) = stream.run().await;
+    stream.end(ended, error).await
+}
+
+/// A stream of ours on which stanzas may be sent.
+struct Stream<'a> {
+    servers: &'a Servers,
+    link: &'a Link,
+    connection: Connection,
+    machine: Outgoing,
+    flow: Flow,
+    /// For what the other server sends on it.
+    lanes: Option<Box<Lanes>>,
+    on_its_way: OnItsWay,
+    owed: Owed,
+    ping: Ping,
+    /// How long nothing is sent before the stream is closed.
+    idle: Duration,
+    idle_at: Instant,
+    /// For an acknowledgement.
+    patience: Duration,
+    /// A whole stanza was taken.
+    sent_any: bool,
+}
+
+impl<'a> Stream<'a> {
+    fn new(servers: &'a Servers, link: &'a Link, opened: Opened) -> Self {
+        let Opened { connection, machine, .. } = opened;
+        let server = servers.server();
+        let config = server.config.load_full();
+        // A stream is closed before the other server may find it idle: what is sent at that moment would be lost.
+        let earlier = machine.takes().idle.map(|idle| (idle * 9 / 10).max(SHORTEST_IDLE));
+        let idle = earlier.map_or(config.s2s.idle, |earlier| config.s2s.idle.min(earlier));
+        let mut flow = Flow::new(config.limits.write);
+        flow.set_share(|| server.budgets.remote_traffic.share(Some(&link.pair.remote), None));
+        let sent_any = link.forget_handled(machine.handled_before());
+        let mut on_its_way = OnItsWay::default();
+        if machine.asks_for_acknowledgements() {
+            on_its_way.count_from_now(&connection);
         }
-        let taken = on_its_way.take(server, link, &mut connection, takes);
-        if taken.any {
-            idle_at = Instant::now() + idle;
+        Self {
+            servers,
+            link,
+            connection,
+            machine,
+            flow,
+            lanes: None,
+            on_its_way,
+            owed: Owed::default(),
+            ping: Ping::new(config.s2s.ping, config.limits.write),
+            idle,
+            idle_at: Instant::now() + idle,
+            patience: config.limits.write * 2,
+            sent_any,
         }
-        if !taken.too_large.is_empty() {
-            Box::pin(bounce(server, taken.too_large, TOO_LARGE)).await;
-        }
-        let has_room = has_room(&connection);
-        let idles_at = if connection.is_written() { idle_at } else { Instant::now() + idle };
-        let wakes_at = flow.wakes_at(&connection, idles_at);
-        let may_read = flow.may_read(&connection);
-        tokio::select! {
-            biased;
-            () = ending.cancelled() => {
-                on_its_way.finish(server, link, &mut connection, takes).await;
-                break (Ended::Closed, Some(StreamCondition::SystemShutdown.into()));
+    }
+
+    /// Writes and reads until the stream is to end: how, and with which error.
+    async fn run(&mut self) -> (Ended, Option<StreamError>) {
+        let (servers, link) = (self.servers, self.link);
+        let server = servers.server();
+        let ending = server.tasks.ending();
+        let takes = self.machine.takes();
+        // The server ends: what waits is written until then.
+        let mut ends_at = None;
+        loop {
+            self.flow.note(&self.connection);
+            if let Some(error) = self.hear().await {
+                return (Ended::Closed, error);
             }
-            () = link.to_end() => break (Ended::Asked, None),
-            done = connection.exchange_if(may_read) => match done {
-                Exchanged::Lost => break (Ended::Lost, None),
-                Exchanged::Read(count) => {
-                    server.metrics.server_bytes_in.inc_by(count as u64);
-                    flow.read(count);
-                    if machine.is_bidirectional() {
-                        idle_at = Instant::now() + idle;
+            if self.on_its_way.take(server, link, &mut self.connection, takes).await {
+                self.idle_at = Instant::now() + self.idle;
+            }
+            self.on_its_way.ask(&mut self.connection, false);
+            self.answer();
+            let is_late = self.on_its_way.is_late(&self.connection, self.patience);
+            if is_late || self.flow.is_stalled(&self.connection) || self.ping.is_lost() {
+                return (Ended::Lost, None);
+            }
+            let is_quiet = self.connection.is_written() && self.on_its_way.is_empty();
+            if let Some(at) = ends_at
+                && (at <= Instant::now() || is_quiet && link.waiting() == 0)
+            {
+                return (Ended::Closed, Some(StreamCondition::SystemShutdown.into()));
+            }
+            let has_room = self.on_its_way.has_room(&self.connection);
+            let idles_at = if is_quiet { self.idle_at } else { Instant::now() + self.idle };
+            let others = [self.on_its_way.wakes_at(self.patience), ends_at, self.ping.wakes_at()];
+            let wakes_at = others.into_iter().flatten().fold(idles_at, Instant::min);
+            let wakes_at = self.flow.wakes_at(&self.connection, wakes_at);
+            let may_read = self.flow.may_read(&self.connection);
+            let lanes = self.lanes.as_deref().filter(|_| self.owed.is_any());
+            tokio::select! {
+                biased;
+                () = ending.cancelled(), if ends_at.is_none() => {
+                    ends_at = Some(Instant::now() + LAST_MOMENT);
+                }
+                () = link.to_end() => return (Ended::Asked, None),
+                done = self.connection.exchange_if(may_read) => match done {
+                    Exchanged::Lost => return (Ended::Lost, None),
+                    Exchanged::Read(count) => {
+                        server.metrics.server_bytes_in.inc_by(count as u64);
+                        self.flow.read(count);
+                        self.ping.heard();
                     }
+                    Exchanged::Written => {}
+                },
+                () = link.filled(), if has_room => {}
+                () = Lanes::progress_if(lanes), if lanes.is_some() => {}
+                () = sleep_until(wakes_at) => {
+                    if self.flow.is_broken(&self.connection) {
+                        return (Ended::Closed, Some(StreamCondition::ConnectionTimeout.into()));
+                    }
+                    if is_quiet && self.idle_at <= Instant::now() {
+                        return (Ended::Idle, None);
+                    }
+                    self.ask_whether_it_is_there();
                 }
-                Exchanged::Written => {}
-            },
-            () = link.filled(), if has_room => {}
-            () = sleep_until(wakes_at) => {
-                if flow.is_stalled(&connection) {
-                    break (Ended::Lost, None);
+            }
+            self.sent_any |= self.on_its_way.written(&self.connection);
+        }
+    }
+
+    /// Nothing was heard for a while: the other server is asked something, if it can answer on this stream.
+    fn ask_whether_it_is_there(&mut self) {
+        let is_acknowledged = self.on_its_way.is_acknowledged();
+        if !is_acknowledged && !self.machine.is_bidirectional() || !self.ping.is_due() {
+            return;
+        }
+        if is_acknowledged {
+            self.on_its_way.ask(&mut self.connection, true);
+            self.ping.asked(None);
+        } else if let Some((id, ping)) = Ping::request(&self.link.pair) {
+            self.connection.send_bytes(|out| ping.write(None, out));
+            self.ping.asked(Some(id));
+        }
+    }
+
+    /// Answers how many stanzas we have handled, if that was asked and is true now.
+    fn answer(&mut self) {
+        let handled = self.lanes.as_ref().map_or(0, |lanes| lanes.handled.count());
+        if let Some(handled) = self.owed.answer(handled) {
+            self.flow.answer(&mut self.connection, &managed::handled(handled));
+        }
+    }
+
+    /// Does what stream management asks for.
+    fn manage(&mut self, step: Step) -> Result<(), StreamError> {
+        match step {
+            Step::Begin => self.lanes().handled.begin(),
+            // Those of the other side.
+            Step::Enable(_) | Step::Resume(_) => {}
+            Step::Refused => self.on_its_way.stop_counting(),
+            Step::Asked => {
+                let entered = self.lanes.as_ref().map_or(0, |lanes| lanes.handled.entered());
+                self.owed.ask(entered);
+            }
+            Step::Handled(h) => {
+                self.sent_any |= self.on_its_way.acknowledged(h, &self.connection)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lanes(&mut self) -> &Lanes {
+        let servers = self.servers;
+        self.lanes.get_or_insert_with(|| Box::new(Lanes::new(Arc::clone(&servers.router))))
+    }
+
+    /// Reads what has come. `Some` when the stream is to end, with the error if there is one.
+    async fn hear(&mut self) -> Option<Option<StreamError>> {
+        let link = self.link;
+        let remote = &link.pair.remote;
+        loop {
+            let actions = match self.connection.input.next_event() {
+                Ok(None) => return None,
+                Ok(Some(StreamEvent::Header(header))) => self.machine.header(&header),
+                Ok(Some(StreamEvent::Element(frame))) => {
+                    log_error_of_peer(&frame, Some(remote), self.connection.peer);
+                    self.machine.element(frame)
                 }
-                if flow.is_broken(&connection) {
-                    break (Ended::Closed, Some(StreamCondition::ConnectionTimeout.into()));
-                }
-                if connection.is_written() && idle_at <= Instant::now() {
-                    break (Ended::Idle, None);
+                Ok(Some(StreamEvent::End)) => self.machine.ended(),
+                Err(error) => self.machine.broken(error.into()),
+            };
+            for action in actions {
+                match action {
+                    Action::Send(node) => self.flow.answer(&mut self.connection, &node),
+                    Action::Manage(step) => {
+                        if let Err(error) = self.manage(step) {
+                            return Some(Some(error));
+                        }
+                    }
+                    Action::Close(error) => return Some(error),
+                    Action::Fail(_) => return Some(None),
+                    Action::Stanza(frame) if self.ping.is_answer(&frame) => {}
+                    Action::Stanza(frame) => {
+                        self.idle_at = Instant::now() + self.idle;
+                        let lang = self.connection.input.lang().cloned();
+                        let read = self.lanes().read(remote.clone(), frame, lang.as_ref());
+                        if let Err(error) = Box::pin(read).await {
+                            return Some(Some(error));
+                        }
+                    }
+                    Action::Open(_)
+                    | Action::Secure
+                    | Action::Restart
+                    | Action::Ready
+                    | Action::Seen(_)
+                    | Action::Answered(_) => {}
                 }
             }
         }
-        sent_any |= on_its_way.written(&connection);
-    };
-    let had_any = !on_its_way.is_empty();
-    let unsent = match ended {
-        Ended::Lost => on_its_way.rest(),
-        _ => on_its_way.settle(&mut connection).await,
-    };
-    sent_any |= had_any && unsent.is_empty();
-    let is_cut = !unsent.is_empty();
-    link.put_back(unsent);
-    link.set_opened(None);
-    if matches!(ended, Ended::Asked | Ended::Idle) && machine.is_bidirectional() && !is_cut {
-        hear_out(servers, link, &mut connection, &mut machine, &mut flow, &mut lanes).await;
     }
-    if let Some(lanes) = lanes {
-        lanes.finish().await;
-    }
-    // What it has not taken is sent again: it must not be written any more.
-    if ended != Ended::Lost && !is_cut {
-        connection.close(error, &link.pair.local).await;
-    }
-    match ended {
-        // Nothing waits: it is no fault to close an unused stream.
-        Ended::Closed | Ended::Lost if !sent_any && link.waiting() > 0 => Ended::Useless,
-        ended => ended,
-    }
-}
 
-/// We end the stream. What the other server says until it ends its own is carried (RFC 6120 §4.4).
-async fn hear_out(
-    servers: &Servers,
-    link: &Link,
-    connection: &mut Connection,
-    machine: &mut Outgoing,
-    flow: &mut Flow,
-    lanes: &mut Option<Box<Lanes>>,
-) {
-    connection.end_ours();
-    machine.leave();
-    let until = Instant::now() + LAST_WORDS;
-    let to_the_end = async {
-        while hear(servers, link, connection, machine, flow, lanes).await.is_none() {
-            if connection.exchange().await == Exchanged::Lost {
-                return;
-            }
+    /// Ends the stream.
+    async fn end(mut self, ended: Ended, error: Option<StreamError>) -> Ended {
+        let link = self.link;
+        self.sent_any |= self.on_its_way.written(&self.connection);
+        if ended != Ended::Lost {
+            self.sent_any |= self.on_its_way.settle(&mut self.connection).await;
         }
-    };
-    drop(timeout_at(until, to_the_end).await);
-}
-
-/// Reads what has come. `Some` when the stream is to end, with the error if there is one.
-async fn hear(
-    servers: &Servers,
-    link: &Link,
-    connection: &mut Connection,
-    machine: &mut Outgoing,
-    flow: &mut Flow,
-    lanes: &mut Option<Box<Lanes>>,
-) -> Option<Option<StreamError>> {
-    loop {
-        let actions = match connection.input.next_event() {
-            Ok(None) => return None,
-            Ok(Some(StreamEvent::Header(header))) => machine.header(&header),
-            Ok(Some(StreamEvent::Element(frame))) => {
-                log_error_of_peer(&frame, Some(&link.pair.remote), connection.peer);
-                machine.element(frame)
+        let is_cut = ended == Ended::Lost || self.on_its_way.is_cut(&self.connection);
+        let is_acknowledged = self.on_its_way.is_acknowledged();
+        link.set_opened(None);
+        let is_heard = is_acknowledged || self.machine.is_bidirectional();
+        if matches!(ended, Ended::Asked | Ended::Idle) && is_heard && !is_cut {
+            self.hear_out().await;
+        }
+        let counts = self.machine.own_id().zip(self.on_its_way.counts());
+        let previous =
+            counts.map(|(id, (acked, unacked))| Previous { id: id.clone(), acked, unacked });
+        link.put_back(self.on_its_way.rest());
+        link.set_previous(previous.filter(|previous| previous.unacked > 0));
+        if let Some(lanes) = &self.lanes {
+            lanes.finish().await;
+        }
+        // What it has not taken is sent again: it must not be written any more.
+        if !is_cut {
+            self.acknowledge_last();
+            self.connection.close(error, &link.pair.local).await;
+        }
+        let is_fruitless = link.note_fruits(self.sent_any || link.waiting() == 0);
+        match ended {
+            // Nothing waits: it is no fault to close an unused stream. One that is cut before an acknowledgement comes
+            // is no fault, either, if it does not happen again.
+            Ended::Closed | Ended::Lost
+                if !self.sent_any && link.waiting() > 0 && (!is_acknowledged || is_fruitless) =>
+            {
+                Ended::Useless
             }
-            Ok(Some(StreamEvent::End)) => machine.ended(),
-            Err(error) => machine.broken(error.into()),
+            ended => ended,
+        }
+    }
+
+    /// The last word before our stream ends: how many stanzas we have handled (XEP-0198 §4).
+    fn acknowledge_last(&mut self) {
+        let lanes = self.lanes.as_ref().filter(|_| self.machine.is_managed());
+        if let Some(lanes) = lanes
+            && !self.connection.has_ended_ours()
+        {
+            self.connection.send(&managed::handled(lanes.handled.count()));
+        }
+    }
+
+    /// We end the stream. What the other server says until it ends its own is carried (RFC 6120 §4.4).
+    async fn hear_out(&mut self) {
+        let until = Instant::now() + LAST_WORDS;
+        if let Some(lanes) = self.lanes.as_ref().filter(|_| self.machine.is_managed()) {
+            drop(timeout_at(until, lanes.finish()).await);
+        }
+        self.acknowledge_last();
+        self.connection.end_ours();
+        self.machine.leave();
+        let to_the_end = async {
+            while self.hear().await.is_none() {
+                if self.connection.exchange().await == Exchanged::Lost {
+                    return;
+                }
+            }
         };
-        for action in actions {
-            match action {
-                Action::Send(node) => flow.answer(connection, &node),
-                Action::Close(error) => return Some(error),
-                Action::Fail(_) => return Some(None),
-                Action::Stanza(frame) => {
-                    let lanes = lanes.get_or_insert_with(|| {
-                        Box::new(Lanes::new(std::sync::Arc::clone(&servers.router)))
-                    });
-                    let (domain, lang) = (link.pair.remote.clone(), connection.input.lang());
-                    if let Err(error) = Box::pin(lanes.read(domain, frame, lang)).await {
-                        return Some(Some(error));
-                    }
-                }
-                Action::Open(_)
-                | Action::Secure
-                | Action::Restart
-                | Action::Ready
-                | Action::Seen(_)
-                | Action::Answered(_) => {}
-            }
-        }
+        drop(timeout_at(until, to_the_end).await);
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Addresses, Server};
 use crate::host::command::{ComponentRow, ServerControl, SessionRow};
 use crate::host::components::Components;
 use crate::host::rooms::{RoomAdministration, Rooms};
-use crate::host::{self, Client, Invalidation, RemoteServers};
+use crate::host::{self, Client, Invalidation, RemoteServers, privileges, stored_components};
 use crate::jid::{BareJid, Jid};
 use crate::listen::Acceptor;
 use crate::session::CloseReason;
@@ -41,6 +41,26 @@ impl ServerControl for Server {
             }));
         }
         rows
+    }
+
+    fn is_ours(&self, domain: &str) -> bool {
+        self.state().ours(domain).is_some()
+    }
+
+    async fn set_component(
+        &self,
+        domain: &str,
+        section: Option<&str>,
+    ) -> Result<bool, StorageError> {
+        let state = self.state();
+        let before = state.config.load_full();
+        let done = stored_components::set(state, domain, section).await?;
+        if let Some(table) = state.find_shared::<Components>() {
+            // With another secret, or without a domain, it is not the same any more.
+            table.close(domain);
+        }
+        privileges::tell_changes(state, &before, &state.config.load());
+        Ok(done)
     }
 
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {
@@ -143,6 +163,21 @@ impl ServerControl for WeakServer {
 
     fn components(&self) -> Vec<ComponentRow> {
         self.server().map_or_else(Vec::new, |server| server.components())
+    }
+
+    fn is_ours(&self, domain: &str) -> bool {
+        self.server().is_some_and(|server| server.is_ours(domain))
+    }
+
+    async fn set_component(
+        &self,
+        domain: &str,
+        section: Option<&str>,
+    ) -> Result<bool, StorageError> {
+        match self.server() {
+            Some(server) => server.set_component(domain, section).await,
+            None => Ok(false),
+        }
     }
 
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize {

@@ -11,6 +11,7 @@ use crate::auth::{self, Verifier};
 use crate::c2s::{self, C2s};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::host::stored_components::{self, StoredComponents};
 use crate::host::{Module, Parts, Registry, RemoteServers, Route, ServerState};
 use crate::limit::raise_open_files;
 use crate::listen::{self, Acceptor};
@@ -60,6 +61,9 @@ impl Server {
         let state = Arc::clone(&router.server);
         let route: Arc<dyn Route> = Arc::clone(&router) as _;
         state.set_route(&route);
+        if state.find_shared::<StoredComponents>().is_some() {
+            stored_components::read(&state).await?;
+        }
         let notices = client_access::Notices::new(Arc::clone(&state), Arc::clone(&route));
         let verifier = verifier(&state).await?.with_new_clients(Arc::new(notices));
         state.budgets.apply(&state.config.load(), raise_open_files());

@@ -169,6 +169,12 @@ impl Connection {
         }
     }
 
+    /// Whether our stream has ended.
+    #[must_use]
+    pub fn has_ended_ours(&self) -> bool {
+        self.has_ended
+    }
+
     /// Ends our stream, without an error. What the peer says until it ends its own is still to be read (RFC 6120 §4.4);
     /// then [`Connection::close`].
     pub fn end_ours(&mut self) {

@@ -51,15 +51,38 @@ impl House {
         self.server.reload(config).unwrap();
     }
 
+    /// Ends, and begins again with what is stored.
+    pub(crate) async fn restart(&mut self, options: &str) {
+        let state = Arc::clone(self.server.state());
+        assert!(self.tasks.stop(Duration::from_secs(10)).await.is_empty());
+        self.tasks = Tasks::new();
+        let mut config = Config::parse(&text(options), "the test").unwrap();
+        state.config.load().data.clone_into(&mut config.data);
+        let storage = Arc::clone(&state.storage);
+        let started = Server::start(config, storage, Clock::system(), self.tasks.clone());
+        self.server = started.await.unwrap();
+    }
+
     pub(crate) fn connect(&self) -> Peer {
+        self.connect_from(1)
+    }
+
+    /// A connection from another machine.
+    pub(crate) fn connect_from(&self, last_octet: u8) -> Peer {
         let (ours, theirs) = tokio::io::duplex(1 << 18);
-        self.server.connect(Box::new(theirs), "components");
+        let peer = ([127, 0, 0, last_octet], 0).into();
+        self.server.connect_from(Box::new(theirs), peer, "components");
         Peer { patience: PATIENCE, ..Peer::new(ours) }
     }
 
     /// A connection that has given the proof of this secret.
     pub(crate) async fn tries(&self, domain: &str, secret: &str) -> Peer {
-        let mut peer = self.connect();
+        self.tries_from(1, domain, secret).await
+    }
+
+    /// The same, from another machine.
+    pub(crate) async fn tries_from(&self, last_octet: u8, domain: &str, secret: &str) -> Peer {
+        let mut peer = self.connect_from(last_octet);
         peer.say(header(domain, "jabber:component:accept")).await;
         let heard = peer.hears(&format!("from='{domain}'>")).await;
         let (_, id) = heard.split_once(" id='").unwrap();

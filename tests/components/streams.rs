@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use waxwing::host::command::ServerControl as _;
 use waxwing::host::components::Components;
 
 use crate::house::{House, ends_with, header};
@@ -241,5 +242,69 @@ async fn what_was_not_written_when_the_connection_breaks_goes_back() {
     let first = back[0];
     assert_eq!(back, (first..100).collect::<Vec<_>>());
     assert!((30..50).contains(&first), "{first}");
+    house.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_wrong_secrets_hold_up_nobody_else() {
+    let house = House::new("[[component]]\ndomain = 'sms.localhost'\nsecret = 'west'").await;
+    let began = tokio::time::Instant::now();
+    for _ in 0..1000 {
+        let mut wrong = house.tries("irc.localhost", "south").await;
+        ends_with(&mut wrong, "not-authorized").await;
+    }
+    // An attacker has a guess every few seconds.
+    assert!(began.elapsed() > Duration::from_secs(2000), "{:?}", began.elapsed());
+    // At the same time: most get no answer to their guess, not even if it is right.
+    let mut all = Vec::new();
+    for _ in 0..200 {
+        all.push(house.tries("irc.localhost", "south").await);
+    }
+    let mut right = house.tries("irc.localhost", "north").await;
+    ends_with(&mut right, "not-authorized").await;
+    let began = tokio::time::Instant::now();
+    for domain in ["irc.localhost", "sms.localhost"] {
+        let secret = if domain == "irc.localhost" { "north" } else { "west" };
+        let mut other = house.tries_from(2, domain, secret).await;
+        other.hears("<handshake/>").await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_component_is_added_and_removed_while_the_server_runs() {
+    let mut house = House::new("").await;
+    let mut romeo = house.romeo().await;
+    let section = "[[component]]\ndomain = 'sms.localhost'\nsecret = 'west'\nroster = 'get'";
+    assert!(house.server.set_component("sms.localhost", Some(section)).await.unwrap());
+    let mut sms = house.tries("sms.localhost", "west").await;
+    sms.hears("<perm access='roster' type='get' push='true'/>").await;
+    romeo.say("<message to='a@sms.localhost'><body>Hi</body></message>").await;
+    sms.hears("<body>Hi</body>").await;
+    // A reload of the configuration, and a restart.
+    house.reload("connections = 2");
+    assert_eq!(house.server.components().len(), 2);
+    house.restart("").await;
+    let mut sms = house.tries("sms.localhost", "west").await;
+    sms.hears("<handshake/>").await;
+    // With another secret it is another component.
+    let section = section.replace("west", "east");
+    assert!(house.server.set_component("sms.localhost", Some(&section)).await.unwrap());
+    ends_with(&mut sms, "reset").await;
+    let mut sms = house.tries("sms.localhost", "east").await;
+    sms.hears("<handshake/>").await;
+    assert!(house.server.set_component("sms.localhost", None).await.unwrap());
+    ends_with(&mut sms, "reset").await;
+    assert!(!house.server.set_component("sms.localhost", None).await.unwrap());
+    let mut gone = house.connect();
+    gone.say(header("sms.localhost", NS)).await;
+    ends_with(&mut gone, "host-unknown").await;
+    // What the configuration has, counts more.
+    let section = "[[component]]\ndomain = 'irc.localhost'\nsecret = 'west'";
+    for _ in 0..2 {
+        assert!(house.server.set_component("irc.localhost", Some(section)).await.unwrap());
+    }
+    house.component().await;
     house.close().await;
 }

@@ -70,6 +70,31 @@ async fn nothing_is_written_between_the_login_and_the_new_header() {
 }
 
 #[tokio::test]
+async fn a_peer_that_takes_no_whole_stanza_is_left_alone() {
+    let authority = Authority::new();
+    let there = Listening::new(&authority.certify(&["c.example"])).await;
+    let more = "[limits]\nstanza = '8 MiB'\ninbox_bytes = '16 MiB'\n[budgets]\n\
+                remote_per_account = '64 MiB'\nmemory_per_account = '64 MiB'\n\
+                traffic_per_account = '64 MiB'\ntraffic_per_address = '64 MiB'";
+    let (house, _) = House::that_knows_c(&authority, there.address, more).await;
+    let mut romeo = house.online("romeo").await;
+    // More than the sockets of both sides take.
+    let body = "x".repeat(7_000_000);
+    romeo.say(format!("<message to='x@c.example' type='chat'><body>{body}</body></message>")).await;
+    let mut peer = there.believing("c.example", "").await;
+    peer.hears("xxx").await;
+    drop(peer);
+    romeo.patience = Duration::from_secs(30);
+    let error = romeo.hears("<error").await + &romeo.hears("</message>").await;
+    assert!(error.contains("<remote-server-timeout"), "{error}");
+    // It is not tried again at once.
+    assert!(timeout(Duration::from_millis(500), there.accept()).await.is_err());
+    romeo.say("<iq type='get' id='1' to='c.example'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    assert!(romeo.hears("</iq>").await.contains("<remote-server-timeout"));
+    house.close().await;
+}
+
+#[tokio::test]
 async fn what_is_larger_than_a_peer_takes_goes_back() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example"])).await;

@@ -3,6 +3,7 @@
 mod account;
 mod archive;
 mod component;
+mod component_change;
 mod device;
 mod facts;
 mod file;
@@ -65,7 +66,9 @@ pub const COMMANDS: &[&Command] = &[
     &room_people::AFFILIATE,
     &room_people::OCCUPANTS,
     &room_people::KICK,
+    &component_change::ADD,
     &component::LIST,
+    &component_change::REMOVE,
     &component::SHOW,
     &s2s::LIST,
     &s2s::SHOW,

@@ -21,6 +21,22 @@ pub trait ServerControl: Send + Sync {
     fn components(&self) -> Vec<ComponentRow> {
         Vec::new()
     }
+    /// Whether this server serves the domain, as a host or as a service.
+    fn is_ours(&self, _domain: &str) -> bool {
+        false
+    }
+    /// Stores an external component, as a section `[[component]]` of the configuration, or removes one that was stored
+    /// (`None`). It is applied at once. `false` if there was none to remove.
+    ///
+    /// # Errors
+    /// If the store fails.
+    async fn set_component(
+        &self,
+        _domain: &str,
+        _section: Option<&str>,
+    ) -> Result<bool, StorageError> {
+        Ok(false)
+    }
     /// Ends the session of a full JID, or all sessions of a bare JID. Returns how many.
     async fn close(&self, jid: &Jid, reason: Option<&str>) -> usize;
     /// Takes away the access of a client (XEP-0494), forgets it, and closes its sessions. Returns how many.

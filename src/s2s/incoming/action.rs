@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
+use crate::s2s::managed::Step;
 use crate::s2s::pair::Pair;
 use crate::stanza::StreamError;
 use crate::stream::header::StreamHeader;
@@ -27,6 +28,8 @@ pub(super) enum Action {
     Proven(Pair, Proof),
     /// Log that the peer could not prove this domain, and why.
     Refused(Option<Pair>, &'static str),
+    /// Do what stream management asks for.
+    Manage(Step),
     /// Carry this stanza of this domain.
     Stanza(SmolStr, Frame),
     /// End the stream, with the error if there is one.

@@ -2,6 +2,7 @@
 
 use crate::ns;
 use crate::s2s::dialback;
+use crate::s2s::managed;
 use crate::s2s::told::Told;
 use crate::xml::{Node, element};
 
@@ -20,7 +21,8 @@ pub(super) fn secured(with_external: bool, told: Told) -> Node {
     features.child(bidi).child(dialback::feature()).child(told.to_node())
 }
 
-/// After SASL: further pairs are proven by dialback.
+/// After SASL: further pairs are proven by dialback, and stanzas are acknowledged (XEP-0198).
 pub(super) fn authenticated(told: Told) -> Node {
-    element("stream:features").child(dialback::feature()).child(told.to_node())
+    let features = element("stream:features").child(dialback::feature());
+    features.child(managed::feature()).child(told.to_node())
 }

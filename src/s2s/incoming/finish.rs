@@ -10,19 +10,25 @@ use crate::stream::exchange::Exchanged;
 use crate::stream::input::StreamEvent;
 
 impl Stream {
-    /// The server ends: the peer gets what waits.
-    pub(super) async fn finish(&mut self) {
-        if let Some((link, on_its_way)) = self.sending.as_mut().filter(|_| self.machine.is_ready())
-        {
-            let (server, takes) = (self.servers.server(), self.machine.takes());
-            on_its_way.finish(server, link, &mut self.connection, takes).await;
-        }
+    /// The server ends. Whether the peer has what waited, or no more time is left for it.
+    pub(super) fn is_finished(&self) -> bool {
+        let is_quiet = || match self.sending.as_ref().filter(|_| self.machine.is_ready()) {
+            Some((link, on_its_way)) => {
+                self.connection.is_written() && on_its_way.is_empty() && link.waiting() == 0
+            }
+            None => true,
+        };
+        self.ends_at.is_some_and(|at| at <= Instant::now() || is_quiet())
     }
 
     /// We end the stream. What the peer says until it ends its own is carried (RFC 6120 §4.4).
     async fn hear_out(&mut self) {
-        self.connection.end_ours();
         let until = Instant::now() + LAST_WORDS;
+        if self.machine.is_managed() {
+            drop(timeout_at(until, self.lanes.finish()).await);
+        }
+        self.acknowledge_last();
+        self.connection.end_ours();
         loop {
             let actions = match self.connection.input.next_event() {
                 Ok(Some(StreamEvent::Element(frame))) => self.machine.element(frame),
@@ -33,29 +39,53 @@ impl Stream {
                 },
             };
             for action in actions {
-                let Action::Stanza(domain, frame) = action else { return };
-                let lang = self.connection.input.lang();
-                let read = self.lanes.read(domain, frame, lang);
-                if !matches!(timeout_at(until, read).await, Ok(Ok(()))) {
+                let is_done = match action {
+                    Action::Stanza(domain, frame) => {
+                        let lang = self.connection.input.lang();
+                        let read = self.lanes.read(domain, frame, lang);
+                        matches!(timeout_at(until, read).await, Ok(Ok(())))
+                    }
+                    Action::Manage(step) => self.manage(step).is_ok(),
+                    _ => false,
+                };
+                if !is_done {
                     return;
                 }
             }
         }
     }
 
+    /// What the peer has not taken, or not acknowledged, goes another way.
+    fn give_back(&mut self) {
+        if let Some((link, mut on_its_way)) = self.sending.take() {
+            link.put_back(on_its_way.rest());
+            self.servers.abandon(&link);
+        }
+    }
+
     /// Ends the stream, for this reason if there is one.
     pub(super) async fn end(mut self, ended: Ended) {
         let mut is_cut = false;
-        if let Some((link, on_its_way)) = self.sending.take() {
-            let unsent = on_its_way.settle(&mut self.connection).await;
-            is_cut = !unsent.is_empty();
-            link.put_back(unsent);
-            self.servers.abandon(&link);
+        let mut is_acknowledged = false;
+        if let Some((_, on_its_way)) = &mut self.sending {
+            on_its_way.settle(&mut self.connection).await;
+            is_cut = on_its_way.is_cut(&self.connection);
+            is_acknowledged = on_its_way.is_acknowledged();
+        }
+        // The peer may have a last word about it.
+        if !is_acknowledged {
+            self.give_back();
         }
         if self.machine.is_leaving() && ended.is_none() && !is_cut {
             self.hear_out().await;
         }
-        let Self { servers, connection, machine, lanes, .. } = self;
+        self.give_back();
+        self.lanes.finish().await;
+        drop(self.counting.take());
+        if !is_cut {
+            self.acknowledge_last();
+        }
+        let Self { servers, connection, machine, .. } = self;
         let metrics = &servers.server().metrics;
         let claimed = machine.claimed();
         let (from, to) = (claimed.map(|pair| &*pair.remote), claimed.map(|pair| &*pair.local));
@@ -67,7 +97,6 @@ impl Stream {
         } else {
             tracing::debug!(from, to, peer = %connection.peer, "a stream of another server has ended");
         }
-        lanes.finish().await;
         let domain = machine.claimed().map_or_else(String::new, |pair| pair.local.to_string());
         // What it has not taken goes another way: it must not be written any more.
         if !is_cut {

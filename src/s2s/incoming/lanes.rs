@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use smol_str::SmolStr;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::handled::{Handled, Place};
 use crate::host::Origin;
 use crate::router::Router;
 use crate::stanza::{Refusal, Stanza, StreamCondition, StreamError};
@@ -21,6 +22,8 @@ pub(in crate::s2s) struct Lanes {
     router: Arc<Router>,
     lanes: [Arc<Lane>; LANES],
     room: Arc<Semaphore>,
+    /// How many are carried to the end, if that is counted.
+    pub(in crate::s2s) handled: Arc<Handled>,
 }
 
 #[derive(Default)]
@@ -32,22 +35,22 @@ struct State {
     is_running: bool,
 }
 
-/// A stanza of a domain, and its place.
-type Carried = (SmolStr, Stanza, OwnedSemaphorePermit);
+/// A stanza of a domain, its room, and its place among those that are counted.
+type Carried = (SmolStr, Stanza, OwnedSemaphorePermit, Option<Place>);
 
 impl Lanes {
     pub(in crate::s2s) fn new(router: Arc<Router>) -> Self {
         let lanes = std::array::from_fn(|_| Arc::default());
-        Self { router, lanes, room: Arc::new(Semaphore::new(ROOM)) }
+        Self { router, lanes, room: Arc::new(Semaphore::new(ROOM)), handled: Arc::default() }
     }
 
     /// Has a stanza of this domain carried. Waits while too many are.
-    async fn carry(&self, domain: SmolStr, stanza: Stanza) {
+    async fn carry(&self, domain: SmolStr, stanza: Stanza, own: Option<Place>) {
         // It is never closed.
         let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
         let lane = &self.lanes[place(&stanza)];
         let mut state = lane.0.lock();
-        state.waiting.push_back((domain, stanza, permit));
+        state.waiting.push_back((domain, stanza, permit, own));
         if !std::mem::replace(&mut state.is_running, true) {
             let task = run(Arc::clone(&self.router), Arc::clone(lane));
             drop(self.router.server.tasks.spawn("lane", task));
@@ -72,16 +75,24 @@ impl Lanes {
                     head.lang = lang.cloned(); // RFC 6120 §8.1.5
                 }
                 server.metrics.server_stanzas_in.of(stanza.name()).inc();
-                self.carry(domain, stanza).await;
+                self.carry(domain, stanza, self.handled.enter()).await;
                 Ok(())
             }
             Err(Refusal::NotAStanza) => Err(StreamCondition::UnsupportedStanzaType.into()),
             Err(Refusal::Faulty(stanza, error)) => {
+                let _own = self.handled.enter();
                 if let (Some(answer), Some(route)) = (error.answer(&stanza), server.route()) {
                     Box::pin(route.route(answer)).await;
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Waits until more stanzas are handled, if there are lanes. For one task only.
+    pub(in crate::s2s) async fn progress_if(lanes: Option<&Self>) {
+        if let Some(lanes) = lanes {
+            lanes.handled.progress().await;
         }
     }
 
@@ -102,7 +113,7 @@ async fn run(router: Arc<Router>, lane: Arc<Lane>) {
             state.is_running = next.is_some();
             next
         };
-        let Some((domain, stanza, permit)) = next else { break };
+        let Some((domain, stanza, permit, own)) = next else { break };
         let origin = Origin::Server(domain);
         if let Err(condition) = Box::pin(router.from_domain(&origin, stanza)).await {
             tracing::error!(
@@ -110,7 +121,7 @@ async fn run(router: Arc<Router>, lane: Arc<Lane>) {
                 "a stanza of another server was refused"
             );
         }
-        drop(permit);
+        drop((permit, own));
     }
     std::mem::forget(running);
 }

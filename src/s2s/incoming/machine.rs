@@ -48,6 +48,8 @@ pub(super) struct Incoming {
     is_bidi: bool,
     /// How large they may be (XEP-0478 §4).
     takes: Takes,
+    /// What is sent is acknowledged (XEP-0198).
+    pub(super) is_managed: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -103,6 +105,7 @@ impl Incoming {
             is_open: false,
             is_bidi: false,
             takes: Takes::default(),
+            is_managed: false,
         }
     }
 
@@ -119,6 +122,11 @@ impl Incoming {
     /// Whether the peer takes our stanzas on this stream, too (XEP-0288).
     pub(super) fn is_bidirectional(&self) -> bool {
         self.is_bidi
+    }
+
+    /// Whether what is sent is acknowledged.
+    pub(super) fn is_managed(&self) -> bool {
+        self.is_managed
     }
 
     /// How large our stanzas may be.
@@ -194,6 +202,10 @@ impl Incoming {
                 self.takes = Takes::of(&root);
                 Actions::new()
             }
+            State::Open(Stage::Authenticated) | State::Leaving if root.ns() == ns::SM => {
+                self.manage(&root)
+            }
+            State::Open(Stage::Secured) if root.ns() == ns::SM => self.manage_too_early(),
             State::Open(_) if root.ns() == ns::DIALBACK => self.dialback(&root),
             State::Open(_) if root.ns() == ns::CLIENT => self.stanza(frame),
             State::Leaving if root.ns() == ns::CLIENT => self.stanza(frame),

@@ -4,13 +4,16 @@ mod action;
 mod addresses;
 mod features;
 mod finish;
+mod handled;
 mod lanes;
 mod machine;
+mod manage;
 mod prove;
 mod serve;
 #[cfg(test)]
 mod tests;
 mod work;
 
+pub(super) use handled::Handled;
 pub(super) use lanes::Lanes;
 pub use serve::serve;

@@ -11,13 +11,14 @@ use super::lanes::Lanes;
 use super::machine::Incoming;
 use crate::config::Config;
 use crate::listen::{Accepted, Counted};
-use crate::s2s::bounce::bounce;
+use crate::s2s::counters::Counting;
 use crate::s2s::dialback::Verdict;
-use crate::s2s::failure::{TOO_LARGE, log_error_of_peer};
+use crate::s2s::failure::log_error_of_peer;
 use crate::s2s::flow::Flow;
 use crate::s2s::limits;
 use crate::s2s::link::Link;
-use crate::s2s::on_its_way::{OnItsWay, has_room};
+use crate::s2s::managed::{Owed, Step};
+use crate::s2s::on_its_way::{LAST_MOMENT, OnItsWay};
 use crate::s2s::pair::Pair;
 use crate::s2s::servers::Servers;
 use crate::s2s::streams::Stream as Entry;
@@ -54,6 +55,10 @@ pub async fn serve(servers: Arc<Servers>, accepted: Accepted) {
         connection,
         verdict,
         sending: None,
+        owed: Owed::default(),
+        ends_at: None,
+        entry: None,
+        counting: None,
     };
     let span = tracing::debug_span!("stream", %peer);
     let task = live(Box::new(stream), verdicts, counted);
@@ -77,6 +82,14 @@ pub(super) struct Stream {
     pub(super) verdict: mpsc::Sender<(Pair, Verdict)>,
     /// What we send on this stream (XEP-0288).
     pub(super) sending: Option<(Arc<Link>, OnItsWay)>,
+    /// What the peer wants to be told (XEP-0198 §4).
+    pub(super) owed: Owed,
+    /// The server ends: what waits is written until then.
+    pub(super) ends_at: Option<Instant>,
+    /// What administrators see of it.
+    pub(super) entry: Option<Arc<Entry>>,
+    /// Its counter is kept.
+    pub(super) counting: Option<Counting>,
 }
 
 async fn live(
@@ -86,6 +99,7 @@ async fn live(
 ) {
     let servers = Arc::clone(&stream.servers);
     let entry = servers.streams.enter(stream.connection.peer);
+    stream.entry = Some(Arc::clone(&entry.stream));
     let mut proven = 0;
     let ended = loop {
         let pairs = stream.machine.pairs();
@@ -128,19 +142,33 @@ impl Stream {
             }
             self.flow.note(&self.connection);
             self.take().await;
+            self.answer();
+            if self.is_finished() {
+                return Ok(self.machine.fail(StreamCondition::SystemShutdown.into()));
+            }
+            let patience = self.config.limits.write * 2;
+            let on_its_way = self.sending.as_mut().map(|(_, on_its_way)| on_its_way);
+            let (mut has_room, mut others) = (false, [self.ends_at, None]);
+            if let Some(on_its_way) = on_its_way {
+                if on_its_way.is_late(&self.connection, patience) {
+                    return Ok(self.machine.fail(StreamCondition::ConnectionTimeout.into()));
+                }
+                has_room = on_its_way.has_room(&self.connection) && self.machine.is_ready();
+                others[1] = on_its_way.wakes_at(patience);
+            }
             let link = self.sending.as_ref().map(|(link, _)| Arc::clone(link));
-            let has_room = has_room(&self.connection) && self.machine.is_ready();
             let due = match self.machine.is_settled() {
                 false => self.due,
                 true => self.moved + self.config.s2s.idle * 2,
             };
             let may_read = self.flow.may_read(&self.connection);
-            let wakes_at = self.flow.wakes_at(&self.connection, due);
+            let wakes_at = others.into_iter().flatten().fold(due, Instant::min);
+            let wakes_at = self.flow.wakes_at(&self.connection, wakes_at);
+            let lanes = self.owed.is_any().then_some(&self.lanes);
             tokio::select! {
                 biased;
-                () = ending.cancelled() => {
-                    self.finish().await;
-                    return Ok(self.machine.fail(StreamCondition::SystemShutdown.into()));
+                () = ending.cancelled(), if self.ends_at.is_none() => {
+                    self.ends_at = Some(Instant::now() + LAST_MOMENT);
                 }
                 () = stopping.cancelled(), if !self.machine.is_proven() => {
                     return Ok(self.machine.fail(StreamCondition::SystemShutdown.into()));
@@ -158,6 +186,7 @@ impl Stream {
                     self.moved = Instant::now();
                     self.note_written();
                 }
+                () = Lanes::progress_if(lanes), if lanes.is_some() => {}
                 () = Link::filled_if(link.as_deref()), if has_room && link.is_some() => {}
                 () = Link::to_end_if(link.as_deref()), if link.is_some() => return Ok(self.machine.leave()),
                 () = sleep_until(wakes_at) => {
@@ -176,13 +205,10 @@ impl Stream {
             return;
         };
         let (server, takes) = (self.servers.server(), self.machine.takes());
-        let taken = on_its_way.take(server, link, &mut self.connection, takes);
-        if taken.any {
+        if on_its_way.take(server, link, &mut self.connection, takes).await {
             self.moved = Instant::now();
         }
-        if !taken.too_large.is_empty() {
-            Box::pin(bounce(server, taken.too_large, TOO_LARGE)).await;
-        }
+        on_its_way.ask(&mut self.connection, false);
     }
 
     /// Some of what we send on this stream may have been written.
@@ -250,8 +276,15 @@ impl Stream {
                     if self.machine.is_bidirectional() && self.sending.is_none() {
                         let link = self.servers.adopt(&pair, self.connection.peer);
                         self.sending = link.map(|link| (link, OnItsWay::default()));
+                        if self.machine.is_managed()
+                            && let Some((_, on_its_way)) = &mut self.sending
+                        {
+                            on_its_way.count_from_now(&self.connection);
+                        }
                     }
                 }
+                Action::Manage(Step::Resume(id)) => self.resume(&id).await,
+                Action::Manage(step) => self.manage(step).map_err(Some)?,
                 Action::Stanza(domain, frame) => {
                     let lang = self.connection.input.lang();
                     self.lanes.read(domain, frame, lang).await.map_err(Some)?;

@@ -63,6 +63,7 @@ impl Talk {
                     format!("proven {} {} {}", pair.remote, pair.local, proof.word())
                 }
                 Action::Stanza(domain, frame) => format!("{} of {domain}", frame.root().name()),
+                Action::Manage(step) => format!("{step:?}"),
                 Action::Close(None) => "close".to_owned(),
                 Action::Close(Some(error)) => error.condition.as_str().to_owned(),
             })

@@ -1,9 +1,11 @@
 //! What the machine of an outgoing stream asks of its driver.
 
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 use crate::s2s::dialback::Verdict;
 use crate::s2s::failure::Failure;
+use crate::s2s::managed::Step;
 use crate::stanza::StreamError;
 use crate::stream::header::StreamHeader;
 use crate::xml::{Frame, Node};
@@ -25,6 +27,8 @@ pub(in crate::s2s) enum Action {
     Answered(Verdict),
     /// What the other server offers, to somebody who only looks.
     Seen(Seen),
+    /// Do what stream management asks for.
+    Manage(Step),
     /// Carry this stanza of the other server.
     Stanza(Frame),
     /// The stream is of no use, and is to be closed.
@@ -40,6 +44,29 @@ pub(in crate::s2s) struct Seen {
     pub(in crate::s2s) has_external: bool,
     /// Dialback.
     pub(in crate::s2s) has_dialback: bool,
+}
+
+/// How far stream management has come (XEP-0198).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Management {
+    /// There is none.
+    #[default]
+    Off,
+    /// We have asked for it: what we send is counted.
+    Asked,
+    /// What the other server sends is counted, too.
+    On,
+}
+
+/// What is known of the stream before this one, and for the one after it (XEP-0198 §5).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Resumption {
+    /// The id of the stream before, of which not all was acknowledged.
+    pub(super) previous: Option<SmolStr>,
+    /// How much the other server has handled on it.
+    pub(super) handled: Option<u32>,
+    /// The id of this stream.
+    pub(super) own: Option<SmolStr>,
 }
 
 /// Actions in order.

@@ -6,7 +6,7 @@
 use smallvec::smallvec;
 use smol_str::SmolStr;
 
-use super::action::{Action, Actions, Purpose};
+use super::action::{Action, Actions, Management, Purpose, Resumption};
 use crate::ns;
 use crate::s2s::failure::Failure;
 use crate::s2s::key::DialbackKey;
@@ -37,6 +37,10 @@ pub(in crate::s2s) struct Outgoing {
     pub(super) told: Told,
     /// What the other server has told of its limits.
     pub(super) takes: Takes,
+    /// Stream management (XEP-0198).
+    pub(super) management: Management,
+    /// What is known of the stream before.
+    pub(super) resumption: Resumption,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,6 +55,8 @@ pub(super) enum State {
     Securing,
     /// `<auth/>` was sent.
     LoggingIn,
+    /// It was asked how much was handled on the stream before.
+    Resuming,
     /// A key was sent.
     KeySent,
     /// The key of somebody else was sent.
@@ -93,6 +99,8 @@ impl Outgoing {
             is_bidi: false,
             told,
             takes: Takes::default(),
+            management: Management::Off,
+            resumption: Resumption::default(),
         }
     }
 
@@ -165,6 +173,8 @@ impl Outgoing {
             State::KeySent if root.is(ns::DIALBACK, "result") => self.answer_to_key(&root),
             State::Verifying if root.is(ns::DIALBACK, "verify") => self.answer(&root),
             State::Over => Actions::new(),
+            State::Ready | State::Leaving if root.ns() == ns::SM => self.manage(&root),
+            State::Resuming if root.is(ns::SM, "failed") => self.not_resumed(&root),
             State::Leaving if self.is_bidi && root.ns() == ns::CLIENT => self.stanza(frame),
             State::Leaving => Actions::new(),
             State::Ready if self.is_bidi && root.is(ns::DIALBACK, "verify") => self.verify(&root),
@@ -224,7 +234,10 @@ impl Outgoing {
                 smallvec![Action::Send(element("starttls").ns(ns::TLS))]
             }
             Stage::Plain => self.fail(Failure::protocol("the other server has no TLS")),
-            Stage::Authenticated => self.ready(),
+            Stage::Authenticated => {
+                let is_offered = features.has_child(ns::SM, "sm");
+                if is_offered { self.begin_management() } else { self.ready() }
+            }
             Stage::Secured => self.under_tls(features),
         }
     }

@@ -2,6 +2,7 @@
 
 mod action;
 mod machine;
+mod manage;
 mod open;
 mod prove;
 #[cfg(test)]

@@ -66,7 +66,10 @@ pub(in crate::s2s) async fn open(
     let mut connection = Connection::new(channel, peer, before, config.limits.write).with_server();
     let key = servers.key.clone();
     let (rules, told) = (servers.rules(), Told::new(&config));
+    // What was not acknowledged on the stream before waits in front of all else.
+    let link = matches!(purpose, Purpose::Stanzas).then(|| servers.find(pair)).flatten();
     let mut machine = Outgoing::new(pair.clone(), purpose, rules, key, told, certificate);
+    machine.follows(link.and_then(|link| link.previous_id()));
     match negotiate(servers, host, pair, &mut connection, &mut machine).await {
         Ok((verdict, seen)) => {
             connection.set_limits(limits::of_servers(&config));
@@ -140,8 +143,8 @@ async fn carry_out(
                 let chain = starttls(servers, host, pair, connection).await?;
                 todo.extend(machine.secured(servers.certificates.judge(&chain)));
             }
-            // It may come only when stanzas may be sent.
-            Action::Stanza(_) => {}
+            // They may come only when stanzas may be sent.
+            Action::Manage(_) | Action::Stanza(_) => {}
             Action::Ready => step = Step::Ready,
             Action::Seen(seen) => step = Step::Seen(seen),
             Action::Answered(verdict) => step = Step::Answered(verdict),

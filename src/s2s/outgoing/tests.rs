@@ -70,6 +70,7 @@ impl Talk {
             Action::Secure => "secure".to_owned(),
             Action::Restart => "restart".to_owned(),
             Action::Ready => "ready".to_owned(),
+            Action::Manage(step) => format!("{step:?}"),
             Action::Answered(verdict) => format!("{verdict:?}"),
             Action::Seen(seen) => format!("{seen:?}"),
             Action::Stanza(frame) => frame.root().name().to_owned(),
@@ -241,6 +242,53 @@ fn the_last_features_say_how_much_is_taken() {
     talk.element("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").header();
     talk.element(&format!("<s:features>{}</s:features>", limits(131_072)));
     assert_eq!(talk.machine.takes().bytes, Some(131_072));
+}
+
+#[test]
+fn acknowledgements_are_asked_for_after_the_login() {
+    let sm = "<sm xmlns='urn:xmpp:sm:3'/>";
+    let element = |name: &str| format!("<{name} xmlns='urn:xmpp:sm:3'/>");
+    let ready = |features: &str| {
+        let before = EXTERNAL.replace("<s:features>", &format!("<s:features>{sm}"));
+        let mut talk = Talk::secured(Purpose::Stanzas, None, "", &before);
+        talk.element("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").header().said();
+        talk.element(&format!("<s:features>{features}</s:features>"));
+        talk
+    };
+    // Only the features after the login count.
+    let mut talk = ready("");
+    assert_eq!(talk.said(), ["ready"]);
+    assert!(!talk.machine.asks_for_acknowledgements());
+    assert!(talk.element(&element("a h='1'")).said().is_empty());
+    let mut talk = ready(sm);
+    assert_eq!(
+        talk.said(),
+        ["<enable xmlns='urn:xmpp:sm:3' resume='true'/>".to_owned(), "ready".to_owned()]
+    );
+    assert!(talk.machine.asks_for_acknowledgements() && !talk.machine.is_managed());
+    assert_eq!(talk.element(&element("enabled")).last(), "Begin");
+    assert!(talk.machine.is_managed());
+    assert!(talk.element(&element("enabled")).said().is_empty(), "it comes twice");
+    assert_eq!(talk.element(&element("r")).last(), "Asked");
+    assert_eq!(talk.element(&element("a h='3'")).last(), "Handled(3)");
+    assert!(talk.element(&element("enable")).last().contains("<unexpected-request"));
+    assert_eq!(talk.element(&element("a h='x'")).last(), "close invalid-xml");
+    let mut talk = ready(sm);
+    assert_eq!(talk.element(&element("failed")).last(), "Refused");
+    assert!(!talk.machine.asks_for_acknowledgements());
+    // A stream before this one was cut.
+    for (answer, handled) in [("failed h='3'", Some(3)), ("failed", None)] {
+        let mut talk = Talk::secured(Purpose::Stanzas, None, "", EXTERNAL);
+        talk.machine.follows(Some("s1".into()));
+        talk.element("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").header().said();
+        talk.element(&format!("<s:features>{sm}</s:features>"));
+        assert_eq!(talk.said(), ["<resume xmlns='urn:xmpp:sm:3' h='0' previd='s1'/>"]);
+        talk.element(&element(answer));
+        assert_eq!(talk.last(), "ready");
+        assert_eq!(talk.machine.handled_before(), handled);
+        talk.element("<enabled xmlns='urn:xmpp:sm:3' id='s2' resume='true'/>");
+        assert_eq!(talk.machine.own_id().map(|id| id.as_str()), Some("s2"));
+    }
 }
 
 #[test]
