@@ -18,6 +18,8 @@ mod cases;
 mod crash;
 #[path = "storage/devices.rs"]
 mod devices;
+#[path = "storage/documents.rs"]
+mod documents;
 #[path = "storage/file.rs"]
 mod file;
 #[path = "storage/invitations.rs"]
@@ -131,6 +133,9 @@ suite! {
         no_client_of_nobody_is_known
         so_many_clients_are_known
     ;
+    documents:
+        documents_of_many_owners_are_found
+    ;
     invitations:
         a_name_is_reserved_while_its_invitation_is_open
         an_invitation_comes_back_as_it_was_made
@@ -210,6 +215,7 @@ suite! {
         occupants_come_and_go
     ;
     rosters:
+        a_contact_is_found_in_many_rosters
         a_full_roster_still_takes_changes
         a_removed_item_raises_the_version
         a_roster_comes_back_as_it_was_put

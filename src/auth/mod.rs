@@ -23,6 +23,7 @@ mod plain;
 mod revocations;
 mod saslprep;
 mod scram;
+mod stored_keys;
 #[cfg(test)]
 mod tests;
 mod token;

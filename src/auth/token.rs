@@ -34,6 +34,11 @@ pub(super) struct Slots {
 }
 
 impl Slots {
+    /// From a document. What cannot be read is not valid any more.
+    fn read(document: Option<String>) -> Self {
+        document.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
+    }
+
     pub(super) fn to_json(&self) -> String {
         serde_json::to_string(self).expect("strings and numbers are JSON")
     }
@@ -93,9 +98,10 @@ impl Verifier {
         proof: &[u8],
     ) -> Result<Used, SaslError> {
         let _turn = self.revocations.turn(user).await;
-        let mut slots =
-            self.slots(user, &login.installation).await.map_err(|e| failed(user, &e))?;
-        let password = self.password_of(user).await?;
+        let ((keys, is_known), document) =
+            self.cheapest_keys_and_document(user, KIND, &login.installation).await?;
+        let mut slots = Slots::read(document);
+        let password = is_known.then(|| PasswordKey { hash: keys.hash, stored_key: keys.stored_key });
         let key = password.as_ref().map_or(&[][..], |password| &password.stored_key);
         let made_up = Issued::default();
         let mut proven = None;
@@ -231,9 +237,7 @@ impl Verifier {
     }
 
     async fn slots(&self, user: &BareJid, installation: &str) -> storage::Result<Slots> {
-        let document = self.storage.documents().get(user, KIND, installation).await?;
-        // What cannot be read is not valid any more.
-        Ok(document.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default())
+        self.storage.documents().get(user, KIND, installation).await.map(Slots::read)
     }
 
     async fn keep(&self, user: &BareJid, installation: &str, slots: &Slots) -> storage::Result<()> {

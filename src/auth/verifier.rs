@@ -1,17 +1,16 @@
-//! Verifies logins: finds the keys of an account, or invents keys for accounts that do not exist.
+//! Verifies logins. Where keys come from: `stored_keys.rs`.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::external::REVOKED;
-use super::hash::{HASHES, digest_length, hmac};
-use super::password::{self, SALT_BYTES};
+use super::password;
 use super::{Derivations, NewClients, Offer, PasswordKey, Revocations, SaslError};
 use crate::clock::Clock;
 use crate::config::AuthConfig;
 use crate::jid::BareJid;
-use crate::storage::{self, DeviceLogin, ScramHash, ScramKeys, Storage};
+use crate::storage::{self, DeviceLogin, Storage};
 use crate::tasks::Tasks;
 
 /// Verifies logins. It knows the accounts, the server's secret, and the limit on derivations. One per
@@ -19,7 +18,7 @@ use crate::tasks::Tasks;
 pub struct Verifier {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) clock: Clock,
-    secret: [u8; 32],
+    pub(super) secret: [u8; 32],
     pub(super) token_key: [u8; 32],
     /// Logins that give no session any more.
     pub(super) revocations: Arc<Revocations>,
@@ -100,31 +99,6 @@ impl Verifier {
     /// The rounds of PBKDF2 for new keys.
     pub(super) fn iterations(&self) -> u32 {
         self.iterations.load(Ordering::Relaxed)
-    }
-
-    /// The keys of an account, and whether they are real. If there is no such account, or it has no keys
-    /// for this hash function, the keys are invented: always the same ones, so that nobody can tell, and no
-    /// password fits.
-    pub(super) async fn keys(
-        &self,
-        user: &BareJid,
-        hash: ScramHash,
-    ) -> Result<(ScramKeys, bool), SaslError> {
-        // They are computed even if they are not needed, so that both cases take the same time.
-        let made_up = self.made_up(user, hash);
-        let found = self.storage.accounts().keys(user, hash).await;
-        real_or(made_up, found, user)
-    }
-
-    /// The same for the hash function that is cheapest to derive, of those for which the account has keys: one
-    /// look-up, whether there is an account or not.
-    pub(super) async fn cheapest_keys(
-        &self,
-        user: &BareJid,
-    ) -> Result<(ScramKeys, bool), SaslError> {
-        let made_up = self.made_up(user, HASHES[0]);
-        let found = self.storage.accounts().cheapest_keys(user).await;
-        real_or(made_up, found, user)
     }
 
     /// What can be used to log in to the account that a client has named in its stream header (XEP-0388 §2.1). A client
@@ -223,21 +197,6 @@ impl Verifier {
             None => note.await,
         }
     }
-
-    /// The keys of an account that does not exist. They follow from the server's secret.
-    fn made_up(&self, user: &BareJid, hash: ScramHash) -> ScramKeys {
-        let derive =
-            |what: &str| hmac(hash, &self.secret, format!("{what}\0{hash:?}\0{user}").as_bytes());
-        let mut salt = derive("salt");
-        salt.truncate(SALT_BYTES);
-        ScramKeys {
-            hash,
-            salt,
-            iterations: self.iterations(),
-            stored_key: derive("stored"),
-            server_key: derive("server"),
-        }
-    }
 }
 
 /// A client was revoked before its login was written: it is not known again, unless it knows the password.
@@ -258,32 +217,4 @@ impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier").finish_non_exhaustive()
     }
-}
-
-/// The keys that were found, and whether they are real: else those that were made up.
-fn real_or(
-    made_up: ScramKeys,
-    found: storage::Result<Option<ScramKeys>>,
-    user: &BareJid,
-) -> Result<(ScramKeys, bool), SaslError> {
-    let found = found.map_err(|error| {
-        tracing::error!(jid = %user, %error, "storage failed");
-        SaslError::TemporaryAuthFailure
-    })?;
-    match found {
-        Some(keys) if is_whole(&keys) => Ok((keys, true)),
-        Some(_) => {
-            tracing::error!(jid = %user, "stored keys are damaged");
-            Ok((made_up, false))
-        }
-        None => Ok((made_up, false)),
-    }
-}
-
-fn is_whole(keys: &ScramKeys) -> bool {
-    let length = digest_length(keys.hash);
-    !keys.salt.is_empty()
-        && keys.iterations > 0
-        && keys.stored_key.len() == length
-        && keys.server_key.len() == length
 }

@@ -4,9 +4,11 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
+
 use super::{AccountCache, Invalidation, Read, ServerState, SharedState};
 use crate::jid::{BareJid, Jid};
-use crate::storage::{self, RosterItem, Subscription};
+use crate::storage::{self, ReadCache, RosterItem, Subscription};
 
 /// A contact, or the address of a subscription request that waits.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,20 +34,26 @@ pub struct ContactList {
     pub has_requests: bool,
 }
 
-/// A cache of the contact lists of online users. The feature that changes rosters registers it.
+/// A cache of the contact lists of online users, and of single contacts of others. The feature that changes rosters
+/// registers it.
 #[derive(Debug)]
-pub struct ContactLists(AccountCache<Arc<ContactList>>);
+pub struct ContactLists {
+    lists: AccountCache<Arc<ContactList>>,
+    /// What an account that nobody is logged in to has of one contact.
+    single: ReadCache<(BareJid, Jid), Option<Contact>>,
+}
 
 impl Default for ContactLists {
     fn default() -> Self {
-        Self(AccountCache::new(CACHE_BYTES))
+        Self { lists: AccountCache::new(CACHE_BYTES), single: ReadCache::new(SINGLE_BYTES) }
     }
 }
 
 impl SharedState for ContactLists {
     fn invalidate(&self, what: &Invalidation) {
         if let Invalidation::Account(user) | Invalidation::Roster(user) = what {
-            self.0.forget(user);
+            self.lists.forget(user);
+            self.single.forget(user);
         }
     }
 }
@@ -79,11 +87,16 @@ impl ContactList {
 
     /// About how many bytes it occupies.
     fn bytes(&self) -> usize {
-        let text = |contact: &Contact| {
-            let groups = contact.groups.iter().map(|group| group.len() + size_of::<String>());
-            contact.jid.as_str().len() + groups.sum::<usize>() + size_of::<Contact>()
-        };
-        self.contacts.iter().map(text).sum()
+        let one = |contact: &Contact| contact.bytes() + size_of::<Contact>();
+        self.contacts.iter().map(one).sum()
+    }
+}
+
+impl Contact {
+    /// About how many bytes it occupies beside its own size.
+    fn bytes(&self) -> usize {
+        let groups = self.groups.iter().map(|group| group.len() + size_of::<String>());
+        self.jid.as_str().len() + groups.sum::<usize>()
     }
 }
 
@@ -95,11 +108,11 @@ impl ContactList {
 /// # Panics
 /// If no feature has registered [`ContactLists`].
 pub async fn of(server: &ServerState, user: &BareJid) -> storage::Result<Arc<ContactList>> {
-    server.shared::<ContactLists>().0.get_or_read(user, read(server, user)).await
+    server.shared::<ContactLists>().lists.get_or_read(user, read(server, user)).await
 }
 
-/// The contact with this address; from memory, if the user is online. For others it reads one item, not
-/// the whole roster.
+/// The contact with this address; from memory, if the user is online, or if somebody has asked for it lately. For users
+/// who are offline it reads one item, not the whole roster.
 ///
 /// # Errors
 /// If the store fails.
@@ -108,10 +121,43 @@ pub async fn find(
     user: &BareJid,
     contact: &Jid,
 ) -> storage::Result<Option<Contact>> {
-    if server.sessions.of(user).is_empty() {
-        return Ok(server.storage.roster().find(user, contact).await?.map(Contact::from));
+    if !server.sessions.of(user).is_empty() {
+        return Ok(of(server, user).await?.get(contact.as_str()).cloned());
     }
-    Ok(of(server, user).await?.get(contact.as_str()).cloned())
+    let single = &server.shared::<ContactLists>().single;
+    let key = (user.clone(), contact.clone());
+    if let Some(known) = single.get(&key) {
+        return Ok(known);
+    }
+    let seen = single.seen(user);
+    let found = server.storage.roster().find(user, contact).await?.map(Contact::from);
+    single.hold(key, found.clone(), found.as_ref().map_or(0, Contact::bytes), seen);
+    Ok(found)
+}
+
+/// Reads at once what these accounts, which nobody is logged in to, have of one contact, so that [`find`] need not
+/// read them one by one.
+///
+/// # Errors
+/// If the store fails.
+pub async fn read_ahead(
+    server: &ServerState,
+    users: &[BareJid],
+    contact: &Jid,
+) -> storage::Result<()> {
+    let single = &server.shared::<ContactLists>().single;
+    let key = |user: &BareJid| (user.clone(), contact.clone());
+    let is_missing = |user: &&BareJid| single.get(&key(user)).is_none();
+    let missing: Vec<BareJid> = users.iter().filter(is_missing).cloned().collect();
+    let seen: Vec<_> = missing.iter().map(|user| single.seen(user)).collect();
+    let found = server.storage.roster().find_in_each(&missing, contact).await?;
+    let mut found: FxHashMap<BareJid, RosterItem> = found.into_iter().collect();
+    for (user, seen) in missing.into_iter().zip(seen) {
+        let contact = found.remove(&user).map(Contact::from);
+        let bytes = contact.as_ref().map_or(0, Contact::bytes);
+        single.hold(key(&user), contact, bytes, seen);
+    }
+    Ok(())
 }
 
 async fn read(server: &ServerState, user: &BareJid) -> storage::Result<Read<Arc<ContactList>>> {
@@ -124,6 +170,8 @@ async fn read(server: &ServerState, user: &BareJid) -> storage::Result<Read<Arc<
 
 /// Bytes of contact lists held in memory: some 50,000 contacts of online users.
 const CACHE_BYTES: usize = 8 << 20;
+/// Bytes of single contacts of users who are offline: some 20,000.
+const SINGLE_BYTES: usize = 4 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,8 @@ pub enum Invalidation {
     Bookmarks(BareJid),
     /// The card of an account (XEP-0054).
     Card(BareJid),
+    /// When an account was last seen (XEP-0012).
+    LastActivity(BareJid),
     /// The push registrations of an account (XEP-0357).
     Push(BareJid),
     /// The contacts of an account (RFC 6121 §2).

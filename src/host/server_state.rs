@@ -205,6 +205,7 @@ impl ServerState {
             Invalidation::ArchivePreferences(_)
             | Invalidation::BlockList(_)
             | Invalidation::Bookmarks(_)
+            | Invalidation::LastActivity(_)
             | Invalidation::Nodes(_)
             | Invalidation::Card(_)
             | Invalidation::Roster(_)

@@ -4,16 +4,18 @@
 //! (XEP-0012 §8).
 
 use async_trait::async_trait;
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
 
 use crate::host::lifecycle::{Event, EventKind, Listener};
 use crate::host::{
-    Access, AddressKind, Cx, IqHandler, IqReply, Manifest, Module, Registry, Status, Xep,
+    Access, AddressKind, Cx, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, ServerState, SharedState, Status, Xep,
 };
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::payload::delay;
 use crate::stanza::{Condition, Content, Iq, IqKind, Presence, StanzaError};
-use crate::storage;
+use crate::storage::{self, ReadCache, Seen};
 use crate::xml::{Frame, element};
 
 const NS: &str = "jabber:iq:last";
@@ -41,6 +43,18 @@ impl Module for LastActivity {
         let access = Access::ContactsElseForbidden;
         on.iq(AddressKind::Account, IqKind::Get, (NS, "query"), access, &Self);
         on.listener(EventKind::SessionUnavailable, &Self);
+        on.shared(Noted(ReadCache::new(CACHE_BYTES)));
+    }
+}
+
+/// When users were last seen, with the last status. Each login asks for it once for each contact that is offline.
+struct Noted(ReadCache<BareJid, Option<(Timestamp, SmolStr)>>);
+
+impl SharedState for Noted {
+    fn invalidate(&self, what: &Invalidation) {
+        if let Invalidation::Account(user) | Invalidation::LastActivity(user) = what {
+            self.0.forget(user);
+        }
     }
 }
 
@@ -92,7 +106,9 @@ async fn note_gone(cx: &Cx<'_>, user: &BareJid, presence: &Presence) -> storage:
     let now = cx.server.clock.now().as_micros().to_string();
     let last = element("last").ns(NS).attr("at", now).text(&status.unwrap_or_default());
     let xml = last.to_xml();
-    cx.server.storage.documents().put(user, KIND, "", &xml).await
+    let noted = cx.server.storage.documents().put(user, KIND, "", &xml).await;
+    cx.server.invalidate(&Invalidation::LastActivity(user.clone()));
+    noted
 }
 
 /// The content of the unavailable presence that answers a probe of an offline user: the status of the last
@@ -106,7 +122,7 @@ async fn note_gone(cx: &Cx<'_>, user: &BareJid, presence: &Presence) -> storage:
 /// If the store fails.
 pub async fn last_words(cx: &Cx<'_>, user: &BareJid) -> storage::Result<Content> {
     let mut content = Content::default();
-    if let Some((at, status)) = noted(cx, user).await? {
+    if let Some((at, status)) = noted(cx.server, user).await? {
         if !status.is_empty() {
             content.add(&element("status").text(&status));
         }
@@ -117,21 +133,64 @@ pub async fn last_words(cx: &Cx<'_>, user: &BareJid) -> storage::Result<Content>
 
 /// When the user went offline, with the last status; if that is not known, when the account was last
 /// used.
-async fn last(cx: &Cx<'_>, user: &BareJid) -> Result<(Timestamp, String), StanzaError> {
-    if let Some(noted) = noted(cx, user).await? {
+async fn last(cx: &Cx<'_>, user: &BareJid) -> Result<(Timestamp, SmolStr), StanzaError> {
+    if let Some(noted) = noted(cx.server, user).await? {
         return Ok(noted);
     }
     let account = cx.server.storage.accounts().find(user).await?.ok_or(Condition::ItemNotFound)?;
-    Ok((account.last_login.unwrap_or(account.created), String::new()))
+    Ok((account.last_login.unwrap_or(account.created), SmolStr::default()))
 }
 
-async fn noted(cx: &Cx<'_>, user: &BareJid) -> storage::Result<Option<(Timestamp, String)>> {
-    let kept = cx.server.storage.documents().get(user, KIND, "").await?;
-    let Some(frame) = kept.and_then(|kept| Frame::from_bytes(kept).ok()) else { return Ok(None) };
-    let at = frame.root().attr("at").and_then(|at| at.parse().ok());
-    Ok(at.map(|at| (Timestamp::from_micros(at), frame.root().text().into_owned())))
+async fn noted(
+    server: &ServerState,
+    user: &BareJid,
+) -> storage::Result<Option<(Timestamp, SmolStr)>> {
+    let cache = &server.shared::<Noted>().0;
+    if let Some(noted) = cache.get(user) {
+        return Ok(noted);
+    }
+    let seen = cache.seen(user);
+    let noted = server.storage.documents().get(user, KIND, "").await?.and_then(read);
+    hold(cache, user.clone(), noted.clone(), seen);
+    Ok(noted)
+}
+
+/// Reads at once when these users were last seen, so that [`last_words`] need not read them one by one.
+///
+/// # Errors
+/// If the store fails.
+pub async fn read_ahead(server: &ServerState, users: &[BareJid]) -> storage::Result<()> {
+    let cache = &server.shared::<Noted>().0;
+    let is_missing = |user: &&BareJid| cache.get(user).is_none();
+    let missing: Vec<BareJid> = users.iter().filter(is_missing).cloned().collect();
+    let seen: Vec<_> = missing.iter().map(|user| cache.seen(user)).collect();
+    let kept = server.storage.documents().of_each(&missing, KIND, "").await?;
+    let mut kept: FxHashMap<BareJid, String> = kept.into_iter().collect();
+    for (user, seen) in missing.into_iter().zip(seen) {
+        let noted = kept.remove(&user).and_then(read);
+        hold(cache, user, noted, seen);
+    }
+    Ok(())
+}
+
+fn hold(
+    cache: &ReadCache<BareJid, Option<(Timestamp, SmolStr)>>,
+    user: BareJid,
+    noted: Option<(Timestamp, SmolStr)>,
+    seen: Seen,
+) {
+    let bytes = noted.as_ref().map_or(0, |(_, status)| status.len());
+    cache.hold(user, noted, bytes, seen);
+}
+
+fn read(kept: String) -> Option<(Timestamp, SmolStr)> {
+    let frame = Frame::from_bytes(kept).ok()?;
+    let at = frame.root().attr("at")?.parse().ok()?;
+    Some((Timestamp::from_micros(at), SmolStr::new(frame.root().text())))
 }
 
 const KIND: &str = "last";
 /// Characters of a status that are stored.
 const MAX_STATUS: usize = 1000;
+/// Bytes of what is held of accounts: some 20,000.
+const CACHE_BYTES: usize = 4 << 20;

@@ -24,6 +24,7 @@ pub mod presence;
 mod privileged;
 pub mod probe;
 mod probe_contacts;
+mod read_ahead;
 mod release;
 mod remote;
 mod route;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::capacity::wait_for_capacity;
 use super::contacts::Contacts;
 use super::outcome::Outcome;
+use super::read_ahead::read_ahead;
 use super::send_presence::{broadcast, deliver, deliver_addressed, send};
 use super::{probe, remote, subscription};
 use crate::host::lifecycle::{self, Event};
@@ -123,6 +124,9 @@ fn is_available(cx: &Cx<'_>, jid: &Jid) -> bool {
 async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result<Outcome, Halt> {
     let session = own.handle();
     let user = session.jid().to_bare();
+    if session.available().is_none() {
+        read_ahead(cx, &user).await?;
+    }
     let contacts = Contacts::of(cx, &user).await?;
     // The requests that wait are told after the first presence.
     let mut requests = match contacts.has_requests() && session.available().is_none() {

@@ -23,6 +23,7 @@ mod open;
 mod pubsub;
 mod pubsub_node;
 mod push;
+mod read_cache;
 mod read_scheduler;
 mod receipt;
 mod resumption;
@@ -36,6 +37,7 @@ mod tokenizer;
 mod usage;
 mod wire_id;
 
+use crate::jid::BareJid;
 use crate::metrics::Metrics;
 
 pub use account::{Account, AccountStore, Created, NewAccount, ScramHash, ScramKeys};
@@ -69,6 +71,7 @@ pub use pubsub_node::{
     PublishAt, Published,
 };
 pub use push::{PushDevice, PushRegistration, PushStore};
+pub use read_cache::{OfAccount, ReadCache, Seen};
 pub use receipt::Receipt;
 pub use resumption::{Handled, Resumable, ResumptionStore, SavedSession, SessionNumber};
 pub use room::{
@@ -111,6 +114,20 @@ pub trait Storage: Send + Sync {
     fn roster(&self) -> &dyn RosterStore;
     /// How much each account stores, and its quota.
     fn usage(&self) -> &dyn UsageStore;
+    /// The cheapest keys of an account, and one of its documents: what a login by token needs, with one visit to the
+    /// database if that is possible. It takes the same time whether there is an account or not.
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    async fn keys_and_document(
+        &self,
+        user: &BareJid,
+        kind: &str,
+        key: &str,
+    ) -> Result<(Option<ScramKeys>, Option<String>)> {
+        let document = self.documents().get(user, kind, key).await?;
+        Ok((self.accounts().cheapest_keys(user).await?, document))
+    }
     /// Gives the storage the metrics in which it counts its work. Called once, at the start.
     fn measure(&self, metrics: &Metrics) {
         let _ = metrics; // a backend in memory commits nothing

@@ -99,6 +99,19 @@ pub trait RosterStore: Send + Sync {
     async fn load(&self, owner: &BareJid) -> Result<(RosterVersion, Vec<RosterItem>)>;
     /// One item.
     async fn find(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterItem>>;
+    /// The item with this address of each of these owners that has one. All are in memory at once: for not too many
+    /// owners.
+    async fn find_in_each(
+        &self,
+        owners: &[BareJid],
+        jid: &Jid,
+    ) -> Result<Vec<(BareJid, RosterItem)>> {
+        let mut found = Vec::new();
+        for owner in owners {
+            found.extend(self.find(owner, jid).await?.map(|item| (owner.clone(), item)));
+        }
+        Ok(found)
+    }
     /// The version, and what has changed since `since`, oldest first and each contact once: items that
     /// are listed, and items that were. `None` for the changes if there are more than `limit`, or if
     /// `since` is not known or not known any more.

@@ -185,3 +185,17 @@ pub(crate) async fn requests_do_not_fill_a_roster(s: Arc<dyn Storage>) {
     let refused = s.roster().put(&romeo, &item("x1@localhost"), 2).await;
     assert!(matches!(refused, Err(StorageError::Limit(_))), "{refused:?}");
 }
+
+pub(crate) async fn a_contact_is_found_in_many_rosters(s: Arc<dyn Storage>) {
+    let owners: Vec<_> = (0..7).map(|n| user(&format!("user{n}@localhost"))).collect();
+    let romeo = RosterItem { name: "R".into(), groups: vec!["g".into()], ..item("romeo@localhost") };
+    let request = RosterItem { listed: false, pending_in: Some("<p/>".into()), ..romeo.clone() };
+    s.roster().put(&owners[6], &romeo, 9).await.unwrap();
+    s.roster().put(&owners[2], &request, 9).await.unwrap();
+    s.roster().put(&owners[3], &item("juliet@localhost"), 9).await.unwrap();
+    let mut found = s.roster().find_in_each(&owners, &romeo.jid).await.unwrap();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(found, [(owners[2].clone(), request), (owners[6].clone(), romeo.clone())]);
+    assert_eq!(s.roster().find_in_each(&owners[3..5], &romeo.jid).await.unwrap(), []);
+    assert_eq!(s.roster().find_in_each(&[], &romeo.jid).await.unwrap(), []);
+}

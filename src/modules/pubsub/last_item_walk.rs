@@ -289,7 +289,7 @@ pub(super) async fn wait(session: &SessionRef, server: &ServerState) -> bool {
 /// New contacts whose last items wait for a session, at most.
 const MAX_NEW_CONTACTS: usize = 64;
 /// How long a client is waited for that has much to read, at first.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(10);
 /// How long, at most.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
@@ -298,7 +298,7 @@ mod tests {
     use super::*;
     use crate::host::block_list::BlockLists;
     use crate::host::contact_list::ContactLists;
-    use crate::host::{Parts, Registry};
+    use crate::host::{Invalidation, Parts, Registry};
     use crate::stanza::MessageKind;
     use crate::storage::{RosterItem, Subscription};
 
@@ -336,11 +336,15 @@ mod tests {
             reader.may_read(&server, &ready(readers)).await.unwrap()
         };
         let roster = server.storage.roster();
-        roster.put(&romeo, &item(&juliet, Subscription::Both), 9).await.unwrap();
+        let put = async |owner: &BareJid, item: RosterItem| {
+            roster.put(owner, &item, 9).await.unwrap();
+            server.invalidate(&Invalidation::Roster(owner.clone()));
+        };
+        put(&romeo, item(&juliet, Subscription::Both)).await;
         assert!(!may_read(Readers::Contacts).await && may_read(Readers::All).await);
-        roster.put(&juliet, &item(&romeo, Subscription::To), 9).await.unwrap();
+        put(&juliet, item(&romeo, Subscription::To)).await;
         assert!(!may_read(Readers::Contacts).await && !may_read(Readers::Some).await);
-        roster.put(&juliet, &item(&romeo, Subscription::From), 9).await.unwrap();
+        put(&juliet, item(&romeo, Subscription::From)).await;
         assert!(may_read(Readers::Contacts).await);
     }
 }

@@ -77,7 +77,7 @@ pub(in crate::storage) async fn hashes(
 }
 
 /// The hash of a row of keys. `None` for one of a later program, which is no use to this one.
-fn hash_of(row: &DbRow) -> Result<Option<ScramHash>> {
+pub(super) fn hash_of(row: &DbRow) -> Result<Option<ScramHash>> {
     let number: i64 = row.try_get("hash")?;
     let mut all = [ScramHash::Sha1, ScramHash::Sha256, ScramHash::Sha512].into_iter();
     Ok(all.find(|hash| hash_number(*hash) == number))
@@ -253,7 +253,7 @@ fn account(row: &DbRow) -> Result<Account> {
     })
 }
 
-fn scram_keys(row: &DbRow, user: &BareJid, hash: ScramHash) -> Result<ScramKeys> {
+pub(super) fn scram_keys(row: &DbRow, user: &BareJid, hash: ScramHash) -> Result<ScramKeys> {
     let iterations: i64 = row.try_get("iterations")?;
     Ok(ScramKeys {
         hash,

@@ -1,6 +1,11 @@
 //! Documents: XML by owner, kind and key.
 
-use super::Connection;
+use std::sync::LazyLock;
+
+use sqlx::Row;
+
+use super::multi_row::MultiRow;
+use super::{Connection, jid};
 use crate::jid::BareJid;
 use crate::storage::Result;
 
@@ -38,6 +43,65 @@ pub(in crate::storage) async fn all(
     .fetch_all(on)
     .await?;
     Ok(rows)
+}
+
+/// Those of these owners that have documents of a kind.
+pub(in crate::storage) async fn owners_with(
+    on: &mut Connection,
+    owners: &[BareJid],
+    kind: &str,
+) -> Result<Vec<BareJid>> {
+    let mut found = Vec::new();
+    for statement in OWNERS_WITH
+        .pieces(owners, |statement, owner| statement.bind(owner.to_string()).bind(kind.to_owned()))
+    {
+        for row in statement.fetch_all(&mut *on).await? {
+            found.push(jid(&row, "jid", "owner")?.to_bare());
+        }
+    }
+    Ok(found)
+}
+
+/// The document of this kind and key of each of these owners that has one.
+pub(in crate::storage) async fn of_each(
+    on: &mut Connection,
+    owners: &[BareJid],
+    kind: &str,
+    key: &str,
+) -> Result<Vec<(BareJid, String)>> {
+    let mut found = Vec::new();
+    for statement in OF_EACH.pieces(owners, |statement, owner| {
+        statement.bind(owner.to_string()).bind(kind.to_owned()).bind(key.to_owned())
+    }) {
+        for row in statement.fetch_all(&mut *on).await? {
+            found.push((jid(&row, "jid", "owner")?.to_bare(), row.try_get("xml")?));
+        }
+    }
+    Ok(found)
+}
+
+static OWNERS_WITH: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new(
+        "WITH wanted (owner, kind) AS (VALUES ",
+        2,
+        ") SELECT o.jid FROM wanted w JOIN owner o ON o.jid = w.owner WHERE EXISTS \
+         (SELECT 1 FROM document d WHERE d.owner = o.number AND d.kind = w.kind)",
+    )
+});
+
+static OF_EACH: LazyLock<MultiRow> = LazyLock::new(|| {
+    MultiRow::new(
+        "WITH wanted (owner, kind, key) AS (VALUES ",
+        3,
+        ") SELECT o.jid, d.xml FROM wanted w JOIN owner o ON o.jid = w.owner \
+         JOIN document d ON d.owner = o.number AND d.kind = w.kind AND d.key = w.key",
+    )
+});
+
+/// Statements that must not walk through a table.
+#[cfg(test)]
+pub(in crate::storage) fn statements() -> impl Iterator<Item = String> {
+    OWNERS_WITH.texts().chain(OF_EACH.texts())
 }
 
 /// The bytes of a document; 0 if there is none.

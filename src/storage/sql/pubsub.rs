@@ -1,6 +1,9 @@
 //! Nodes of XEP-0060. Their items are in `pubsub_item.rs`, affiliations and subscriptions in
 //! `pubsub_entity.rs`.
 
+use sqlx::Row;
+
+use super::transaction::Transaction;
 use super::{Connection, pubsub_entity, row_limit};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -39,28 +42,55 @@ pub(in crate::storage) async fn find(
     }))
 }
 
-/// A node with its affiliations and subscriptions. To be called within a transaction.
+/// A node with its affiliations and subscriptions. One statement, so that they belong together, and because each
+/// publication needs it: a statement costs more than a row.
 pub(in crate::storage) async fn load(
     on: &mut Connection,
     owner: &BareJid,
     name: &str,
 ) -> Result<Option<PubSubNode>> {
-    let Some(row) = find(&mut *on, owner, name).await? else { return Ok(None) };
-    let (creator, config) = sqlx::query_as::<_, (String, String)>(
-        "SELECT creator, config FROM pubsub_node WHERE number = $1",
-    )
-    .bind(row.number)
-    .fetch_one(&mut *on)
-    .await?;
-    Ok(Some(PubSubNode {
-        name: name.to_owned(),
-        creator: pubsub_entity::bare(&creator, "pubsub_node")?,
-        created: Timestamp::from_micros(row.created),
-        config,
-        affiliations: pubsub_entity::affiliations(&mut *on, row.number).await?,
-        subscriptions: pubsub_entity::subscriptions(&mut *on, row.number).await?,
-        items: row.items.unsigned_abs(),
-    }))
+    let rows = sqlx::query(LOAD).bind(owner.as_str()).bind(name).fetch_all(on).await?;
+    let mut node = None;
+    let (mut affiliations, mut subscriptions) = (Vec::new(), Vec::new());
+    for row in &rows {
+        match row.try_get::<i64, _>("part")? {
+            NODE => {
+                node = Some(PubSubNode {
+                    name: name.to_owned(),
+                    creator: pubsub_entity::bare(row.try_get("jid")?, "pubsub_node")?,
+                    created: Timestamp::from_micros(row.try_get("state")?),
+                    config: row.try_get("options")?,
+                    affiliations: Vec::new(),
+                    subscriptions: Vec::new(),
+                    items: row.try_get::<i64, _>("items")?.unsigned_abs(),
+                });
+            }
+            AFFILIATION => affiliations.push(pubsub_entity::affiliation(row)?),
+            _ => subscriptions.push(pubsub_entity::subscription(row)?),
+        }
+    }
+    // They come in this order from SQLite; nothing promises it.
+    affiliations.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
+    subscriptions.sort_by(|a, b| a.subid.cmp(&b.subid));
+    Ok(node.map(|node| PubSubNode { affiliations, subscriptions, ..node }))
+}
+
+/// The parts of a node: itself, affiliations, subscriptions.
+const LOAD: &str = "WITH n AS (SELECT n.number, n.creator, n.created, n.config, n.items \
+     FROM owner o JOIN pubsub_node n ON n.owner = o.number WHERE o.jid = $1 AND n.name = $2) \
+     SELECT 0 AS part, n.creator AS jid, n.config AS options, '' AS subid, n.created AS state, \
+     n.items AS items FROM n \
+     UNION ALL SELECT 1, a.jid, '', '', a.affiliation, 0 \
+     FROM n JOIN pubsub_affiliation a ON a.node = n.number \
+     UNION ALL SELECT 2, s.jid, s.options, s.subid, s.state, 0 \
+     FROM n JOIN pubsub_subscription s ON s.node = n.number";
+const NODE: i64 = 0;
+const AFFILIATION: i64 = 1;
+
+/// Statements that must not walk through a table.
+#[cfg(test)]
+pub(in crate::storage) fn statements() -> [String; 1] {
+    [LOAD.to_owned()]
 }
 
 /// The nodes of an owner after a name, in the order of their names.
@@ -181,6 +211,19 @@ pub(in crate::storage) async fn update_sums(on: &mut Connection, node: &NodeRow)
     .bind(node.bytes)
     .execute(on)
     .await?;
+    Ok(())
+}
+
+/// Writes the sums of a node, together with what else is queued.
+pub(in crate::storage) async fn queue_sums(on: &mut Transaction<'_>, node: &NodeRow) -> Result<()> {
+    on.make_room(1).await?;
+    on.queue(
+        "UPDATE pubsub_node SET last_position = ?, items = ?, bytes = ? WHERE number = ?",
+        |statement| {
+            let NodeRow { number, last_position, items, bytes, .. } = *node;
+            statement.bind(last_position).bind(items).bind(bytes).bind(number)
+        },
+    );
     Ok(())
 }
 

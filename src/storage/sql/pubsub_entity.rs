@@ -6,36 +6,11 @@ use super::{Connection, DbRow, jid, row_limit};
 use crate::jid::{BareJid, Jid};
 use crate::storage::{Affiliation, NodeSubscription, Result, StorageError};
 
-/// The affiliations of a node.
-pub(in crate::storage) async fn affiliations(
-    on: &mut Connection,
-    node: i64,
-) -> Result<Vec<(BareJid, Affiliation)>> {
-    let rows = sqlx::query_as::<_, (String, i64)>(
-        "SELECT jid, affiliation FROM pubsub_affiliation WHERE node = $1 ORDER BY jid",
-    )
-    .bind(node)
-    .fetch_all(on)
-    .await?;
-    let one = |(jid, word): (String, i64)| {
-        let affiliation = affiliation_from_column(word, &jid)?;
-        Ok((bare(&jid, "pubsub_affiliation")?, affiliation))
-    };
-    rows.into_iter().map(one).collect()
-}
-
-/// The subscriptions to a node.
-pub(in crate::storage) async fn subscriptions(
-    on: &mut Connection,
-    node: i64,
-) -> Result<Vec<NodeSubscription>> {
-    let rows = sqlx::query(
-        "SELECT subid, jid, state, options FROM pubsub_subscription WHERE node = $1 ORDER BY subid",
-    )
-    .bind(node)
-    .fetch_all(on)
-    .await?;
-    rows.iter().map(subscription).collect()
+/// An affiliation. Its number is in the column `state`.
+pub(super) fn affiliation(row: &DbRow) -> Result<(BareJid, Affiliation)> {
+    let text: &str = row.try_get("jid")?;
+    let affiliation = affiliation_from_column(row.try_get("state")?, text)?;
+    Ok((bare(text, "pubsub_affiliation")?, affiliation))
 }
 
 /// How many affiliations a node has, and whether these addresses are among them.
@@ -240,7 +215,8 @@ pub(in crate::storage) async fn subscriptions_of(
     rows.iter().map(|row| Ok((row.try_get("name")?, subscription(row)?))).collect()
 }
 
-fn subscription(row: &DbRow) -> Result<NodeSubscription> {
+/// A subscription.
+pub(super) fn subscription(row: &DbRow) -> Result<NodeSubscription> {
     Ok(NodeSubscription {
         subid: row.try_get("subid")?,
         jid: jid(row, "jid", "pubsub_subscription")?,

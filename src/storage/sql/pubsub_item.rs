@@ -7,6 +7,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::Row;
 
 use super::multi_row::MultiRow;
+use super::transaction::Transaction;
 use super::{Connection, DbRow, jid, pubsub_entity, row_limit};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -67,25 +68,32 @@ fn item_row(row: &DbRow) -> Result<ItemRow> {
     })
 }
 
-/// Adds an item.
-pub(in crate::storage) async fn insert(
-    on: &mut Connection,
+/// Removes items and adds others, from this position on, together with what else is queued.
+pub(in crate::storage) async fn replace(
+    on: &mut Transaction<'_>,
     node: i64,
-    position: i64,
-    item: &PubSubItem,
+    removed: impl Iterator<Item = i64>,
+    first: i64,
+    added: &[PubSubItem],
 ) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO pubsub_item (node, position, id, publisher, published, payload) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(node)
-    .bind(position)
-    .bind(&item.id)
-    .bind(item.publisher.as_str())
-    .bind(item.published.as_micros())
-    .bind(&item.payload[..])
-    .execute(on)
-    .await?;
+    for position in removed {
+        on.make_room(1).await?;
+        on.queue("DELETE FROM pubsub_item WHERE node = ? AND position = ?", |statement| {
+            statement.bind(node).bind(position)
+        });
+    }
+    for (position, item) in (first..).zip(added) {
+        on.make_room(1).await?;
+        on.queue(
+            "INSERT INTO pubsub_item (node, position, id, publisher, published, payload) \
+             VALUES (?, ?, ?, ?, ?, ?)",
+            |statement| {
+                let statement = statement.bind(node).bind(position).bind(item.id.clone());
+                let statement = statement.bind(item.publisher.to_string());
+                statement.bind(item.published.as_micros()).bind(item.payload.to_vec())
+            },
+        );
+    }
     Ok(())
 }
 

@@ -253,7 +253,8 @@ fn changed(row: &DbRow, item: Option<RosterItem>) -> Result<RosterChange> {
     Ok(RosterChange { version: version.unsigned_abs(), jid, item })
 }
 
-fn item(row: &DbRow) -> Result<RosterItem> {
+/// An item.
+pub(super) fn item(row: &DbRow) -> Result<RosterItem> {
     let jid = jid(row, "jid", "roster_item")?;
     let inconsistent = |problem: String| StorageError::Inconsistent {
         table: "roster_item",

@@ -46,8 +46,17 @@ impl ArchiveStore for Database {
         after: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Waiting>> {
+        let quiet = self.writer.quiet();
+        if quiet.get(owner).is_some() {
+            return Ok(Vec::new());
+        }
+        let seen = quiet.seen(owner);
         self.flush_markers().await?;
-        undelivered::page(&mut *self.reader().await?, owner, after, limit).await
+        let page = undelivered::page(&mut *self.reader().await?, owner, after, limit).await?;
+        if page.is_empty() && after.is_none() && limit > 0 {
+            quiet.hold(owner.clone(), (), 0, seen);
+        }
+        Ok(page)
     }
 
     async fn waiting_count(&self, owner: &BareJid) -> Result<u64> {
@@ -89,6 +98,11 @@ impl ArchiveStore for Database {
     }
 
     async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>> {
+        let held = self.writer.ends();
+        if let Some(ends) = held.get(owner) {
+            return Ok(ends);
+        }
+        let seen = held.seen(owner);
         self.flush_messages().await?;
         let rows = sqlx::query_as::<_, (i64, i64)>(
             "SELECT id, at FROM message WHERE id IN ( \
@@ -100,9 +114,13 @@ impl ArchiveStore for Database {
         .bind(owner.as_str())
         .fetch_all(&mut *self.reader().await?)
         .await?;
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(None) };
         let end = |row: &(i64, i64)| Ok::<_, StorageError>((message_id(row.0)?, micros(row.1)));
-        Ok(Some((end(first)?, end(last)?)))
+        let ends = match (rows.first(), rows.last()) {
+            (Some(first), Some(last)) => Some((end(first)?, end(last)?)),
+            _ => None,
+        };
+        held.hold(owner.clone(), ends, 0, seen);
+        Ok(ends)
     }
 
     async fn owners(&self, after: Option<&BareJid>, limit: usize) -> Result<Vec<BareJid>> {

@@ -3,8 +3,8 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -15,21 +15,12 @@ use tokio::time::Instant;
 
 use super::batch::{self, Job};
 use super::begin_transaction::{BEGIN, TransactionStart};
+use super::under_way::UnderWay;
 use super::write_tx::{Memory, Shared, WriteTx};
-use crate::metrics::Metrics;
 use crate::storage::StorageError;
 use crate::storage::message_id::LEAST_LAG;
 use crate::storage::sql::Connection;
 use crate::storage::sql::transaction::Transaction;
-
-/// How many jobs are not durable yet.
-#[derive(Debug, Default)]
-pub(super) struct UnderWay {
-    pub(super) messages: AtomicUsize,
-    pub(super) markers: AtomicUsize,
-    /// The metrics in which commits are counted.
-    pub(super) metrics: OnceLock<Metrics>,
-}
 
 pub(super) struct CommitTask {
     pub(super) options: SqliteConnectOptions,
@@ -152,6 +143,7 @@ impl CommitTask {
                 Job::Flush(answer) => drop(answer.send(())),
                 Job::Change(change) => change.settle(failure),
                 Job::Keep(keep) => {
+                    self.under_way.disturb(&keep.message);
                     // Before the answer, so that the caller can read it without a flush.
                     self.under_way.messages.fetch_sub(1, Ordering::AcqRel);
                     keep.settle(failure);
@@ -184,6 +176,10 @@ impl CommitTask {
         let began = Instant::now();
         // A panic must not end the only task that writes.
         let outcome = AssertUnwindSafe(self.transaction(jobs)).catch_unwind().await;
+        // Also if it has failed: an error of COMMIT does not say what is on the disk.
+        for owner in self.memory.take_shortened() {
+            self.under_way.ends.forget(&owner);
+        }
         let failure = match outcome {
             Ok(Ok(())) => {
                 if let Some(metrics) = self.under_way.metrics.get() {

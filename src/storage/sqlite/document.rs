@@ -20,6 +20,25 @@ impl DocumentStore for Database {
         document::all(&mut *self.reader().await?, owner, kind).await
     }
 
+    async fn owners_with(&self, owners: &[BareJid], kind: &str) -> Result<Vec<BareJid>> {
+        if owners.is_empty() {
+            return Ok(Vec::new());
+        }
+        document::owners_with(&mut *self.reader().await?, owners, kind).await
+    }
+
+    async fn of_each(
+        &self,
+        owners: &[BareJid],
+        kind: &str,
+        key: &str,
+    ) -> Result<Vec<(BareJid, String)>> {
+        if owners.is_empty() {
+            return Ok(Vec::new());
+        }
+        document::of_each(&mut *self.reader().await?, owners, kind, key).await
+    }
+
     async fn put(&self, owner: &BareJid, kind: &str, key: &str, xml: &str) -> Result<()> {
         let name = Name::new(owner, kind, key);
         self.writer.write(Put { name, xml: xml.to_owned(), within_quota: false }).await

@@ -39,6 +39,7 @@ impl Change for ExpireArchive {
         let gone = rows.iter().filter(|(_, waits)| !waits).map(|(id, _)| *id).collect();
         release_holders(on, gone).await?;
         archive_segments::forget(on, owner, last).await?;
+        on.memory.shorten(&self.owner);
         on.memory.freed(&self.owner);
         Ok(rows.len() as u64)
     }

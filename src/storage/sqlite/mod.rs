@@ -46,6 +46,7 @@ mod resumption;
 mod room;
 mod roster;
 mod schema;
+mod under_way;
 mod usage;
 mod wal;
 mod wal_format;
@@ -56,11 +57,13 @@ use async_trait::async_trait;
 
 use self::change::Nothing;
 use self::database::Database;
+use super::sql::login_keys;
 use super::{
     AccountStore, ApiTokenStore, ArchiveStore, CapabilityStore, DeviceStore, DocumentStore,
-    FileStore, InvitationStore, PubSubStore, PushStore, ResumptionStore, RoomStore, RosterStore,
-    Storage, UsageStore,
+    FileStore, InvitationStore, PubSubStore, PushStore, Result, ResumptionStore, RoomStore,
+    RosterStore, ScramKeys, Storage, UsageStore,
 };
+use crate::jid::BareJid;
 use crate::metrics::Metrics;
 
 /// The storage in a file of SQLite.
@@ -127,12 +130,22 @@ impl Storage for SqliteStorage {
         &self.database
     }
 
+    async fn keys_and_document(
+        &self,
+        user: &BareJid,
+        kind: &str,
+        key: &str,
+    ) -> Result<(Option<ScramKeys>, Option<String>)> {
+        let mut reader = self.database.reader().await?;
+        login_keys::keys_and_document(&mut reader, user, kind, key).await
+    }
+
     fn measure(&self, metrics: &Metrics) {
         self.database.writer.measure(metrics);
         self.database.turns.measure(metrics);
     }
 
-    async fn try_writer(&self) -> super::Result<()> {
+    async fn try_writer(&self) -> Result<()> {
         self.database.writer.write(Nothing).await
     }
 

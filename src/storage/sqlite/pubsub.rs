@@ -21,9 +21,7 @@ use crate::storage::{
 #[async_trait]
 impl PubSubStore for Database {
     async fn node(&self, owner: &BareJid, name: &str) -> Result<Option<PubSubNode>> {
-        let mut reader = self.reader().await?;
-        let mut on = reader.begin().await?;
-        pubsub::load(&mut on, owner, name).await
+        pubsub::load(&mut *self.reader().await?, owner, name).await
     }
 
     async fn summary(&self, owner: &BareJid, name: &str) -> Result<Option<NodeSummary>> {

@@ -58,20 +58,16 @@ impl Change for Publish {
         self.check_share(on, less.unsigned_abs(), more).await?;
         quota::charge(on, &self.owner, less.unsigned_abs(), more, new.within_quota).await?;
 
-        let connection = on.tx.connection().await?;
         if let (Some(owner), PublishAt::New(create)) = (owner, &new.at) {
-            node.number = pubsub::insert(&mut *connection, owner, create, 0).await?;
+            node.number = pubsub::insert(on.tx.connection().await?, owner, create, 0).await?;
         }
-        for item in overwritten.iter().chain(&dropped) {
-            pubsub_item::delete(&mut *connection, node.number, item.position).await?;
-        }
-        for item in added {
-            node.last_position += 1;
-            pubsub_item::insert(&mut *connection, node.number, node.last_position, item).await?;
-        }
+        let removed = overwritten.iter().chain(&dropped).map(|item| item.position);
+        let first = node.last_position + 1;
+        pubsub_item::replace(&mut on.tx, node.number, removed, first, added).await?;
+        node.last_position += added.len() as i64;
         node.items += added.len() as i64 - (overwritten.len() + dropped.len()) as i64;
         node.bytes += more.cast_signed() - less;
-        pubsub::update_sums(connection, &node).await?;
+        pubsub::queue_sums(&mut on.tx, &node).await?;
         let dropped = dropped.into_iter().map(|item| item.id).collect();
         Ok(Some(Published { created: owner.is_some(), dropped }))
     }

@@ -33,6 +33,7 @@ pub(super) async fn purge(on: &mut WriteTx<'_>, jid: &BareJid, owner: i64) -> Re
         sqlx::query(statement).bind(jid.as_str()).execute(on.tx.connection().await?).await?;
     }
     archive_segments::forget(on, owner, i64::MAX).await?;
+    on.memory.shorten(jid);
     on.memory.take_senders(owner);
     owner::delete(on.tx.connection().await?, owner).await?;
     on.memory.forget(jid);

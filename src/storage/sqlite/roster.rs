@@ -8,7 +8,7 @@ use super::database::Database;
 use super::quota;
 use super::write_tx::WriteTx;
 use crate::jid::{BareJid, Jid};
-use crate::storage::sql::roster;
+use crate::storage::sql::{roster, roster_of_many};
 use crate::storage::{Result, RosterChange, RosterItem, RosterStore, RosterVersion, StorageError};
 
 #[async_trait]
@@ -19,6 +19,17 @@ impl RosterStore for Database {
 
     async fn find(&self, owner: &BareJid, jid: &Jid) -> Result<Option<RosterItem>> {
         roster::find(&mut *self.reader().await?, owner, jid).await
+    }
+
+    async fn find_in_each(
+        &self,
+        owners: &[BareJid],
+        jid: &Jid,
+    ) -> Result<Vec<(BareJid, RosterItem)>> {
+        if owners.is_empty() {
+            return Ok(Vec::new());
+        }
+        roster_of_many::find_in_each(&mut *self.reader().await?, owners, jid).await
     }
 
     async fn changes(

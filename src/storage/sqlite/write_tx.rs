@@ -47,6 +47,8 @@ pub(in crate::storage) struct Memory {
     senders: FxHashMap<i64, Senders>,
     /// The quota of owners that have none of their own, when it was read last.
     quota: u64,
+    /// Owners whose archives have become shorter in this transaction.
+    shortened: Vec<BareJid>,
 }
 
 /// What is remembered of an owner.
@@ -77,6 +79,7 @@ impl Memory {
             segment: None,
             senders: FxHashMap::default(),
             quota: u64::MAX,
+            shortened: Vec::new(),
         }
     }
 
@@ -89,6 +92,16 @@ impl Memory {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(jid.clone(), known);
+    }
+
+    /// The archive of an owner becomes shorter.
+    pub(super) fn shorten(&mut self, jid: &BareJid) {
+        self.shortened.push(jid.clone());
+    }
+
+    /// The owners whose archives have become shorter, when the transaction is committed.
+    pub(super) fn take_shortened(&mut self) -> Vec<BareJid> {
+        std::mem::take(&mut self.shortened)
     }
 
     /// An owner stores less than before.

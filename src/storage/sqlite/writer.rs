@@ -26,9 +26,10 @@ use tokio::time::Instant;
 use super::batch::Job;
 use super::begin_transaction::TransactionStart;
 use super::change::{Asked, Change};
-use super::commit_task::{CommitTask, UnderWay};
+use super::commit_task::CommitTask;
 use super::device_note::DeviceNote;
 use super::queued_message::QueuedMessage;
+use super::under_way::UnderWay;
 use super::write_tx::{Memory, Shared};
 use crate::jid::BareJid;
 use crate::metrics::Metrics;
@@ -37,7 +38,7 @@ use crate::storage::message_id::Ids;
 use crate::storage::sql::Connection;
 use crate::storage::sql::resumption::Begin;
 use crate::storage::{
-    Handled, Kept, MessageId, NewMessage, Receipt, Result, SessionNumber, StorageError,
+    End, Handled, Kept, MessageId, NewMessage, ReadCache, Receipt, Result, SessionNumber, StorageError,
 };
 use crate::tasks::Tasks;
 
@@ -104,6 +105,7 @@ impl Writer {
         let (answer, settled) = oneshot::channel();
         let place = self.jobs.reserve().await.map_err(|_| StorageError::closed())?;
         self.under_way.messages.fetch_add(1, Ordering::AcqRel);
+        self.under_way.disturb(&message);
         // The order of the queue is the order of the ids: a reader that sees a message sees all messages
         // of this node with lower ids.
         let mut ids = self.ids.lock();
@@ -134,6 +136,16 @@ impl Writer {
     /// Counts commits from now on.
     pub(in crate::storage) fn measure(&self, metrics: &Metrics) {
         self.under_way.metrics.get_or_init(|| metrics.clone());
+    }
+
+    /// Owners for whom no message waits, as far as that is known.
+    pub(super) fn quiet(&self) -> &ReadCache<BareJid, ()> {
+        &self.under_way.quiet
+    }
+
+    /// The ends of archives, as far as they are known.
+    pub(super) fn ends(&self) -> &ReadCache<BareJid, Option<(End, End)>> {
+        &self.under_way.ends
     }
 
     /// Messages are in the queue.
