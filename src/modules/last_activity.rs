@@ -9,7 +9,8 @@ use smol_str::SmolStr;
 
 use crate::host::lifecycle::{Event, EventKind, Listener};
 use crate::host::{
-    Access, AddressKind, Cx, Invalidation, IqHandler, IqReply, Manifest, Module, Registry, ServerState, SharedState, Status, Xep,
+    Access, AddressKind, Cx, Invalidation, IqHandler, IqReply, Manifest, Module, Registry,
+    ServerState, SharedState, Status, Xep,
 };
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;

@@ -83,7 +83,11 @@ mod tests {
             let last = "<last xmlns='jabber:iq:last' at='1'>Good night</last>";
             store.documents().put(friend, "last", "", last).await.unwrap();
         }
-        store.documents().put(&friends[5], block_list::KIND, "romeo@localhost", "<x/>").await.unwrap();
+        store
+            .documents()
+            .put(&friends[5], block_list::KIND, "romeo@localhost", "<x/>")
+            .await
+            .unwrap();
         let mut work = Internal::for_domain(&router, "localhost").unwrap();
         let cx = work.cx();
         read_ahead(&cx, &romeo.to_bare()).await.unwrap();

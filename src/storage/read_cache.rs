@@ -140,7 +140,8 @@ mod tests {
     fn a_value_counts_until_its_account_changes() {
         let cache = ReadCache::new(1 << 20);
         let (romeo, juliet) = (user("romeo"), user("juliet"));
-        let about = |account: &BareJid, other: &BareJid| (account.clone(), other.clone().into_jid());
+        let about =
+            |account: &BareJid, other: &BareJid| (account.clone(), other.clone().into_jid());
         let key = about(&romeo, &juliet);
         assert_eq!(cache.get(&key), None);
         cache.hold(key.clone(), 1, 0, cache.seen(&romeo));

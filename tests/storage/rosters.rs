@@ -188,7 +188,8 @@ pub(crate) async fn requests_do_not_fill_a_roster(s: Arc<dyn Storage>) {
 
 pub(crate) async fn a_contact_is_found_in_many_rosters(s: Arc<dyn Storage>) {
     let owners: Vec<_> = (0..7).map(|n| user(&format!("user{n}@localhost"))).collect();
-    let romeo = RosterItem { name: "R".into(), groups: vec!["g".into()], ..item("romeo@localhost") };
+    let romeo =
+        RosterItem { name: "R".into(), groups: vec!["g".into()], ..item("romeo@localhost") };
     let request = RosterItem { listed: false, pending_in: Some("<p/>".into()), ..romeo.clone() };
     s.roster().put(&owners[6], &romeo, 9).await.unwrap();
     s.roster().put(&owners[2], &request, 9).await.unwrap();

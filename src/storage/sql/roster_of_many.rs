@@ -15,9 +15,9 @@ pub(in crate::storage) async fn find_in_each(
     contact: &Jid,
 ) -> Result<Vec<(BareJid, RosterItem)>> {
     let mut found = Vec::new();
-    for statement in FIND_IN_EACH
-        .pieces(owners, |statement, owner| statement.bind(owner.to_string()).bind(contact.to_string()))
-    {
+    for statement in FIND_IN_EACH.pieces(owners, |statement, owner| {
+        statement.bind(owner.to_string()).bind(contact.to_string())
+    }) {
         for row in statement.fetch_all(&mut *on).await? {
             found.push((jid(&row, "owner", "owner")?.to_bare(), item(&row)?));
         }

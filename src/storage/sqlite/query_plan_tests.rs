@@ -8,8 +8,8 @@ use super::{
 };
 use crate::storage::SqliteStorage;
 use crate::storage::sql::{
-    Connection, account, api_token, device, document, file, file_room, invitation, login_keys, pubsub, pubsub_entity,
-    push, resumption, room, room_list, room_people, roster_of_many,
+    Connection, account, api_token, device, document, file, file_room, invitation, login_keys,
+    pubsub, pubsub_entity, push, resumption, room, room_list, room_people, roster_of_many,
     undelivered,
 };
 use crate::tasks::Tasks;

@@ -38,7 +38,8 @@ use crate::storage::message_id::Ids;
 use crate::storage::sql::Connection;
 use crate::storage::sql::resumption::Begin;
 use crate::storage::{
-    End, Handled, Kept, MessageId, NewMessage, ReadCache, Receipt, Result, SessionNumber, StorageError,
+    End, Handled, Kept, MessageId, NewMessage, ReadCache, Receipt, Result, SessionNumber,
+    StorageError,
 };
 use crate::tasks::Tasks;
 
