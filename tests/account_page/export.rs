@@ -15,18 +15,18 @@ use waxwing::storage::{
 use crate::browser::{Browser, House, joined};
 use crate::{QUICK, inside, stored};
 
-/// A message in an archive.
-async fn keep(storage: &dyn Storage, owner: &BareJid, n: usize) {
+/// A message in an archive, or one that waits.
+async fn keep(storage: &dyn Storage, owner: &BareJid, text: &str, archive: bool) {
     let holder = Holder {
         owner: owner.clone(),
         with: Jid::parse("juliet@localhost").unwrap(),
         way: Way::Received,
-        archive: true,
-        waiting: false,
+        archive,
+        waiting: !archive,
         limit: None,
     };
     let xml = format!(
-        "<message xmlns='jabber:client' from='juliet@localhost' to='romeo@localhost'><body>{n}</body></message>"
+        "<message xmlns='jabber:client' from='juliet@localhost' to='romeo@localhost'><body>{text}</body></message>"
     );
     let new = NewMessage {
         at: Timestamp::from_micros(1_000_000),
@@ -90,8 +90,9 @@ async fn all_data_are_downloaded_page_by_page() {
     stored(&house, &romeo, "rose.jpg").await;
     house.invite("romeo@localhost", InvitationKind::Contact, false).await;
     for n in 0..450 {
-        keep(storage, &romeo, n).await;
+        keep(storage, &romeo, &n.to_string(), true).await;
     }
+    keep(storage, &romeo, "away", false).await;
     let (mut browser, _) = inside(&house, "romeo", "soldierly").await;
     let page = browser.get("/account/export").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("application/json")));
@@ -101,6 +102,9 @@ async fn all_data_are_downloaded_page_by_page() {
     assert_eq!(data["contacts"][0]["name"], "Juliet \"J\"");
     assert_eq!(data["documents"][0]["xml"], "<vCard xmlns='vcard-temp'/>");
     assert_eq!(data["files"][0]["name"], "rose.jpg");
+    assert_eq!(data["waiting"].as_array().unwrap().len(), 1);
+    assert!(data["waiting"][0]["xml"].as_str().unwrap().contains("<body>away</body>"));
+    assert_eq!(data["api_tokens"].as_array().unwrap().len(), 0);
     assert_eq!(data["invitations"].as_array().unwrap().len(), 1);
     let messages = data["messages"].as_array().unwrap();
     assert_eq!(messages.len(), 450);

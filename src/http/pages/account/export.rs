@@ -13,10 +13,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde_json::{Value, json};
 
-use super::overview;
 use super::place::Place;
 use super::who::{HOME, user, user_of};
-use crate::host::{ServerState, block_list, clients_of, invitations, uploads};
+use crate::host::ServerState;
 use crate::http::pages::layout::{see_other, sorry};
 use crate::http::pages::shared::Pages;
 use crate::http::pages::visitor::Visitor;
@@ -25,10 +24,11 @@ use crate::limit::Action;
 use crate::storage::{self, ItemQuery, MessageId, Query, StorageError, Way, Which};
 
 /// What is written next.
-enum Next {
+pub(super) enum Next {
     Account,
     Roster,
     Devices,
+    Tokens,
     Documents,
     /// The nodes after this one.
     Nodes(Option<String>),
@@ -39,13 +39,15 @@ enum Next {
     Invitations,
     /// The messages after this one.
     Messages(Option<MessageId>),
+    /// Those that no client has got yet, after this one.
+    Waiting(Option<MessageId>),
     End,
 }
 
-struct Export {
-    server: Arc<ServerState>,
+pub(super) struct Export {
+    pub(super) server: Arc<ServerState>,
     pages: Arc<Pages>,
-    user: BareJid,
+    pub(super) user: BareJid,
     /// The session of the browser.
     session: String,
     next: Next,
@@ -116,6 +118,7 @@ impl Export {
             Next::Account => self.account(&mut out).await?,
             Next::Roster => self.roster(&mut out).await?,
             Next::Devices => self.devices(&mut out).await?,
+            Next::Tokens => self.tokens(&mut out).await?,
             Next::Documents => self.documents(&mut out).await?,
             Next::Nodes(after) => {
                 let nodes = self.server.storage.pubsub();
@@ -133,6 +136,7 @@ impl Export {
             Next::Files => self.files(&mut out).await?,
             Next::Invitations => self.invitations(&mut out).await?,
             Next::Messages(after) => self.messages(&mut out, after).await?,
+            Next::Waiting(after) => self.waiting(&mut out, after).await?,
             Next::End => {}
         }
         Ok(out)
@@ -145,75 +149,6 @@ impl Export {
         let head = json!({ "account": self.user, "created": created, "exported": now }).to_string();
         out.push_str(head.trim_end_matches('}'));
         self.open(out, "contacts", Next::Roster);
-        Ok(())
-    }
-
-    async fn roster(&mut self, out: &mut String) -> storage::Result<()> {
-        let (_, items) = self.server.storage.roster().load(&self.user).await?;
-        for item in items.into_iter().filter(|item| item.listed) {
-            let (sees, seen) = (item.subscription.is_to(), item.subscription.is_from());
-            let json = json!({
-                "address": item.jid.as_str(), "name": item.name, "groups": item.groups,
-                "you_see_it": sees, "it_sees_you": seen,
-            });
-            self.push(out, &json);
-        }
-        self.reopen(out, "devices", Next::Devices);
-        Ok(())
-    }
-
-    async fn devices(&mut self, out: &mut String) -> storage::Result<()> {
-        let sessions = overview::sessions_of(&self.server, &self.user);
-        let now = self.server.clock.now();
-        for client in clients_of(&*self.server.storage, &self.user, now, &sessions).await? {
-            let (first, last) = (client.first_seen.to_string(), client.last_seen.to_string());
-            let json = json!({
-                "id": client.id, "software": client.software, "device": client.device,
-                "first_seen": first, "last_seen": last,
-            });
-            self.push(out, &json);
-        }
-        self.reopen(out, "documents", Next::Documents);
-        Ok(())
-    }
-
-    async fn documents(&mut self, out: &mut String) -> storage::Result<()> {
-        for kind in KINDS {
-            let documents = self.server.storage.documents().all(&self.user, kind).await?;
-            for (key, xml) in documents {
-                self.push(out, &json!({ "kind": kind, "key": key, "xml": xml }));
-            }
-        }
-        self.reopen(out, "nodes", Next::Nodes(None));
-        Ok(())
-    }
-
-    async fn files(&mut self, out: &mut String) -> storage::Result<()> {
-        let now = self.server.clock.now();
-        let files = self.server.storage.files().uploaded(&self.user, now, FILES).await?;
-        for file in files.newest {
-            let url = uploads::url(&self.server, &file);
-            let expires = file.expires.map(|at| at.to_string());
-            let json = json!({
-                "name": file.name, "size": file.size, "type": file.media_type, "url": url,
-                "uploaded": file.created.to_string(), "expires": expires,
-            });
-            self.push(out, &json);
-        }
-        self.reopen(out, "invitations", Next::Invitations);
-        Ok(())
-    }
-
-    async fn invitations(&mut self, out: &mut String) -> storage::Result<()> {
-        let now = self.server.clock.now();
-        for known in invitations::open_of(&*self.server.storage, &self.user, now).await? {
-            let (created, expires) = (known.created.to_string(), known.expires.to_string());
-            let json = json!({
-                "kind": known.kind.as_str(), "name": known.name, "made": created, "expires": expires,
-            });
-            self.push(out, &json);
-        }
-        self.reopen(out, "messages", Next::Messages(None));
         Ok(())
     }
 
@@ -237,6 +172,21 @@ impl Export {
         }
         match last.filter(|_| !page.complete) {
             Some(last) => self.next = Next::Messages(Some(last)),
+            None => self.reopen(out, "waiting", Next::Waiting(None)),
+        }
+        Ok(())
+    }
+
+    /// A page of the messages that no client has got yet. An account whose messages are not archived has no others.
+    async fn waiting(&mut self, out: &mut String, after: Option<MessageId>) -> storage::Result<()> {
+        let rows = self.server.storage.archive().waiting(&self.user, after, MESSAGES).await?;
+        let last = rows.last().map(|row| row.id);
+        for row in rows {
+            let (at, xml) = (row.at.to_string(), String::from_utf8_lossy(&row.xml));
+            self.push(out, &json!({ "at": at, "archived": row.archived, "xml": xml }));
+        }
+        match last {
+            Some(last) => self.next = Next::Waiting(Some(last)),
             None => out.push_str("]}\n"),
         }
         Ok(())
@@ -277,22 +227,18 @@ impl Export {
     }
 
     /// Ends a list, and begins another one.
-    fn reopen(&mut self, out: &mut String, name: &str, next: Next) {
+    pub(super) fn reopen(&mut self, out: &mut String, name: &str, next: Next) {
         out.push(']');
         self.open(out, name, next);
     }
 
-    fn push(&mut self, out: &mut String, value: &Value) {
+    pub(super) fn push(&mut self, out: &mut String, value: &Value) {
         out.push_str(if self.has_some { ",\n" } else { "\n" });
         out.push_str(&value.to_string());
         self.has_some = true;
     }
 }
 
-/// What is kept in documents and belongs to the user: the card, private data, blocked addresses, old bookmarks.
-const KINDS: [&str; 4] = ["vcard", "private", block_list::KIND, "bookmarks"];
-/// Files in the list. An account has fewer, unless `files.files` says otherwise.
-const FILES: usize = 100_000;
 /// Messages of a page.
 const MESSAGES: usize = 200;
 /// Items of a page.

@@ -4,7 +4,9 @@
 
 mod close;
 mod deeds;
+mod documents;
 mod export;
+mod lists;
 mod login;
 mod overview;
 mod place;
