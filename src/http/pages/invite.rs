@@ -38,7 +38,7 @@ pub(super) async fn find(
     let server = &pages.server;
     let found = invitations::find(server, token).await.map_err(|error| Box::new(failed(&error)))?;
     let Some(invitation) = found else {
-        // Nobody guesses tokens for long.
+        // Nobody guesses a token: it has 100 random bits. Whoever tries many is told to stop, and makes no accounts meanwhile.
         if !server.budgets.registrations.may_ask(visitor.address) {
             let text = "Too many invitations that do not exist were tried from your network. Please try again later.";
             return Err(Box::new(sorry(StatusCode::TOO_MANY_REQUESTS, "Please wait", text)));
