@@ -1,12 +1,12 @@
 //! What is worth waking a phone for. XEP-0357 leaves that to the server.
 //!
-//! A message that somebody wants to read now, a call, an invitation. Not: chat states, receipts, markers,
+//! A message that somebody wants to read now, a call, an invitation. A call that has waited is something to read. Not: chat states, receipts, markers,
 //! reactions, retractions, subjects, headlines, copies of what the user's other devices have sent, and what
 //! a client reads in its archive.
 
 use crate::ns;
-use crate::payload::forward;
 use crate::payload::hints::Hints;
+use crate::payload::{delay, forward};
 use crate::stanza::{Message, MessageKind, Stanza};
 use crate::xml::{ElementRef, Frame};
 
@@ -29,7 +29,10 @@ pub fn of(message: &Message) -> Option<Importance> {
     }
     let children = || message.content.received_children();
     if children().any(|child| is_call(&child)) {
-        return Some(Importance::Call);
+        // One that has waited (XEP-0203) rings nowhere any more: it is something to read.
+        let is_old = message.content.has_added(delay::NS, "delay")
+            || message.content.has_received_child(delay::NS, "delay");
+        return Some(if is_old { Importance::Message } else { Importance::Call });
     }
     let is_subject = message.kind == MessageKind::Groupchat
         && children().any(|child| child.is(ns::CLIENT, "subject"));
@@ -141,6 +144,7 @@ mod tests {
             ("chat", "<openpgp xmlns='urn:xmpp:openpgp:0'>x</openpgp>".into(), message),
             ("chat", propose.into(), Some(Importance::Call)),
             ("chat", format!("{propose}{no_store}"), Some(Importance::Call)),
+            ("chat", format!("{propose}<delay xmlns='{}'/>", delay::NS), message),
             ("chat", "<retract xmlns='urn:xmpp:jingle-message:0' id='1'/>".into(), None),
             ("chat", "<active xmlns='http://jabber.org/protocol/chatstates'/>".into(), None),
             ("chat", "<received xmlns='urn:xmpp:receipts' id='1'/>".into(), None),

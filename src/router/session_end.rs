@@ -8,7 +8,7 @@ use super::route::Router;
 use super::{RETRY, iq, message, outcome, presence};
 use crate::host::lifecycle::{self, Event};
 use crate::host::{Halt, Route};
-use crate::modules::offline;
+use crate::modules::{offline, push};
 use crate::session::{SessionRef, Unread};
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza, StanzaError};
 
@@ -35,6 +35,7 @@ impl Router {
         {
             offline::pass_on(server, &session.jid().to_bare());
         }
+        push::session_ended(server, session, &deliveries).await;
         for delivery in &deliveries {
             outcome::note_unread(session, &delivery.stanza, delivery.marker.is_some());
             return_unread(self, &delivery.stanza).await;

@@ -26,7 +26,7 @@ use crate::ns::PUSH as NS;
 use crate::stanza::IqKind;
 
 pub use content::Content;
-pub use wake::{arrived, is_notice, session_waits, subscription_requested};
+pub use wake::{arrived, is_notice, session_ended, session_waits, subscription_requested};
 
 /// Wakes devices by their push services.
 pub struct Push;
@@ -38,7 +38,8 @@ impl Module for Push {
             summary: "Wakes phones by the push services of their apps",
             xeps: &[
                 Xep { number: 357, version: "0.4.1", status: Status::Complete },
-                Xep { number: 492, version: "0.2.0", status: Status::Complete },
+                // Of public rooms on other servers, all messages notify unless the user has chosen: `settings.rs`.
+                Xep { number: 492, version: "0.2.0", status: Status::Partial },
             ],
         }
     }

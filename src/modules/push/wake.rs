@@ -1,12 +1,12 @@
 //! When a device is woken: something important has come for its user, and the device does not have it. It has no
-//! session, or its session has lost the connection (XEP-0198 §5), or it has been inactive for long (XEP-0352), or it
-//! does not acknowledge what it was sent.
+//! session, or its session has lost the connection (XEP-0198 §5) or has ended with messages that it did not get, or it has
+//! been inactive for long (XEP-0352), or it does not acknowledge what it was sent.
 //!
 //! A message costs one lookup in a cache here. Only accounts with push registrations pay for the rest.
 
 use std::sync::Arc;
 
-use super::device::{is_asleep, is_of};
+use super::device::{is_asleep, is_awake, is_of};
 use super::late;
 use super::notification::Summary;
 use super::publish::notify;
@@ -17,8 +17,8 @@ use crate::host::lifecycle::RoomListener;
 use crate::host::{Cx, Invalidation, Kept, ServerState, block_list};
 use crate::jid::BareJid;
 use crate::ns::PUBSUB;
-use crate::session::SessionRef;
-use crate::stanza::{Message, Stanza};
+use crate::session::{Delivery, SessionRef};
+use crate::stanza::{Message, MessageKind, Stanza};
 use crate::storage::PushRegistration;
 
 /// A message has arrived for `user`. `direct`: the sessions that got it.
@@ -118,13 +118,7 @@ pub async fn session_waits(
 ) -> bool {
     let user = session.jid().to_bare();
     let Some(all) = registered(server, &user).await else { return false };
-    let newest = waiting.iter().rev().take(MAX_LOOKED_AT);
-    let notifies = |message: &Message, what| all.settings.notifies(&user, message, what);
-    let important = newest.filter_map(|stanza| importance::of_waiting(stanza, &notifies));
-    let summary: Option<Summary> = important.map(Summary::of).reduce(|mut sum, next| {
-        sum.add(next);
-        sum
-    });
+    let summary = summary_of(&all, &user, waiting.iter().rev().cloned());
     let mut can_be_woken = false;
     for one in all.all.iter().filter(|one| is_of(one, session)) {
         can_be_woken = true;
@@ -133,6 +127,53 @@ pub async fn session_waits(
         }
     }
     can_be_woken
+}
+
+/// A session has ended, and was not waiting for its client before. `unread`: what its client may not have. Its device is
+/// woken for what is kept, unless it has another connection.
+pub async fn session_ended(server: &ServerState, session: &SessionRef, unread: &[Delivery]) {
+    if unread.is_empty() || session.hibernation().is_some() {
+        return;
+    }
+    let user = session.jid().to_bare();
+    let Some(all) = registered(server, &user).await else { return };
+    let kept = unread.iter().rev().filter(|delivery| is_kept(delivery));
+    let Some(summary) = summary_of(&all, &user, kept.map(|delivery| Arc::clone(&delivery.stanza)))
+    else {
+        return;
+    };
+    let is_meant = |one: &&PushRegistration| is_of(one, session) && !is_awake(server, &user, one);
+    for one in all.all.iter().filter(is_meant) {
+        notify(server, Target::of(&user, one), summary.clone());
+    }
+}
+
+/// Whether a stanza can still be read. A message of a person that is not stored goes back to its sender.
+fn is_kept(delivery: &Delivery) -> bool {
+    match &*delivery.stanza {
+        Stanza::Message(message) if message.kind != MessageKind::Groupchat => {
+            // A carbon is a copy of what is stored.
+            delivery.marker.is_some() || message.content.received_children().next().is_none()
+        }
+        _ => true,
+    }
+}
+
+/// What is important among the stanzas that a client does not have, the newest first.
+fn summary_of(
+    all: &Registered,
+    user: &BareJid,
+    newest: impl Iterator<Item = impl AsRef<Stanza>>,
+) -> Option<Summary> {
+    let notifies = |message: &Message, what| all.settings.notifies(user, message, what);
+    let important = newest
+        .take(MAX_LOOKED_AT)
+        .filter_map(|stanza| importance::of_waiting(stanza.as_ref(), &notifies))
+        .map(Summary::of);
+    important.reduce(|mut sum, next| {
+        sum.add(next);
+        sum
+    })
 }
 
 /// The registrations of an account; `None` if there are none, or the store fails.
@@ -185,7 +226,7 @@ async fn note_end_of_service(
     }
 }
 
-/// Stanzas of a session that has lost its connection that are checked, at most.
+/// Stanzas of a session that has lost its connection, or has ended, that are checked, at most.
 const MAX_LOOKED_AT: usize = 100;
 
 #[cfg(test)]
