@@ -6,6 +6,7 @@
 //! it: an [`Invalidation`] is a value that can be sent.
 
 use crate::jid::BareJid;
+use crate::payload::datetime::Timestamp;
 
 /// What has changed in the store.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -30,6 +31,15 @@ pub enum Invalidation {
     Roster(BareJid),
     /// What an account does with strangers, and whom it knows.
     Strangers(BareJid),
+    /// An account has written to an address, which is no stranger any more.
+    WrittenTo {
+        /// The account.
+        user: BareJid,
+        /// The bare address.
+        other: BareJid,
+        /// When.
+        at: Timestamp,
+    },
     /// The nodes of an account or of a service (XEP-0060), their items included.
     Nodes(BareJid),
 }

@@ -210,7 +210,8 @@ impl ServerState {
             | Invalidation::Card(_)
             | Invalidation::Roster(_)
             | Invalidation::Push(_)
-            | Invalidation::Strangers(_) => {}
+            | Invalidation::Strangers(_)
+            | Invalidation::WrittenTo { .. } => {}
         }
         self.shared.invalidate(what);
     }

@@ -2,7 +2,7 @@
 //! are not its contacts.
 //!
 //! `router/` asks here before a message or a request arrives. A conversation that the user has begun is never
-//! broken: an address to which the user has written is no stranger, nor is one that sees the presence of a
+//! broken: an address to which the user has written, or whose node the user has subscribed to, is no stranger, nor is one that sees the presence of a
 //! session, such as a room that the user has entered.
 
 mod accepted;
@@ -20,7 +20,7 @@ use crate::jid::{BareJid, FullJid};
 use crate::stanza::{Condition, Message, MessageKind, Presence, Stanza};
 
 use accepted::release;
-pub use conversation::wrote;
+pub use conversation::{asked_for_events, wrote};
 use known::is_known;
 pub use waiting::{Released, forget, released, waits};
 

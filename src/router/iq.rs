@@ -9,13 +9,16 @@ use crate::host::{
     Access, AddressKind, Cx, Destination, Entry, Halt, Origin, Reply, ServiceDomain,
 };
 use crate::jid::{BareJid, FullJid};
-use crate::modules::{blocking, capabilities, last_activity};
-use crate::stanza::{Condition, Iq, Stanza};
+use crate::modules::{blocking, capabilities, last_activity, strangers};
+use crate::stanza::{Condition, Iq, IqKind, Stanza};
 
 /// A client sends a request or an answer. Its `from` is stamped already.
 pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<Outcome, Halt> {
     iq.head.address_to_own_account();
     blocking::refuse_outgoing(cx, &iq.head).await?;
+    if let Some(user) = cx.origin.user().filter(|_| iq.kind == IqKind::Set) {
+        strangers::asked_for_events(cx, &user, &iq).await?;
+    }
     let client = iq.head.to.as_ref().filter(|to| iq.is_request() && to.resource().is_some());
     let client = client.map(|to| to.to_bare());
     let outcome = to_recipient(cx, iq).await?;

@@ -1,4 +1,4 @@
-//! What is held in memory of accounts that do not let all strangers through.
+//! What is held in memory of what accounts do with strangers.
 
 use std::sync::Arc;
 
@@ -9,8 +9,10 @@ use tokio::sync::MutexGuard;
 use super::lock::Locks;
 use super::policy::{Choice, Policy};
 use super::waiting::{self, Place};
+use super::written_to::WrittenTo;
 use crate::host::{AccountCache, Invalidation, Read, ServerState, SharedState};
 use crate::jid::{BareJid, Jid};
+use crate::payload::datetime::Timestamp;
 use crate::storage::{self, Storage};
 
 /// An account that does not let all strangers through.
@@ -19,7 +21,7 @@ pub struct Guarded {
     /// What it does with strangers.
     pub policy: Policy,
     /// Bare addresses to which the user has written: they are no strangers.
-    pub known: FxHashSet<Jid>,
+    pub known: Arc<WrittenTo>,
     /// What waits for the user.
     pub waiting: Vec<Place>,
     /// Bare addresses of which the archive says that the user never wrote to them. At most 256.
@@ -50,11 +52,13 @@ pub struct Strangers {
     locks: Locks,
 }
 
-/// What is held of an account.
+/// What is held of an account. `known` is shared with `guarded`.
 #[derive(Clone, Debug)]
 struct Held {
     /// What accounts did whose users have not chosen, when this was read.
     default: Policy,
+    /// Whom the user has written to.
+    known: Arc<WrittenTo>,
     /// `None`: all are let through, and nothing waits.
     guarded: Option<Arc<Guarded>>,
 }
@@ -67,8 +71,16 @@ impl Default for Strangers {
 
 impl SharedState for Strangers {
     fn invalidate(&self, what: &Invalidation) {
-        if let Invalidation::Account(user) | Invalidation::Strangers(user) = what {
-            self.cache.forget(user);
+        match what {
+            Invalidation::Account(user) | Invalidation::Strangers(user) => self.cache.forget(user),
+            Invalidation::WrittenTo { user, other, at } => {
+                let held = self.cache.at_hand(user);
+                if !held.is_some_and(|held| held.known.add(other, *at)) {
+                    // It may be read at this moment, or has grown.
+                    self.cache.forget(user);
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -82,10 +94,25 @@ impl SharedState for Strangers {
 /// # Panics
 /// If no feature has registered [`Strangers`].
 pub async fn of(server: &ServerState, user: &BareJid) -> storage::Result<Option<Arc<Guarded>>> {
+    Ok(held(server, user).await?.guarded)
+}
+
+/// The addresses to which a user has written; from memory, if they were used lately.
+///
+/// # Errors
+/// If the store fails.
+///
+/// # Panics
+/// If no feature has registered [`Strangers`].
+pub async fn written_to(server: &ServerState, user: &BareJid) -> storage::Result<Arc<WrittenTo>> {
+    Ok(held(server, user).await?.known)
+}
+
+async fn held(server: &ServerState, user: &BareJid) -> storage::Result<Held> {
     let default = Policy::from(&server.config.load().strangers);
     let cache = &server.shared::<Strangers>().cache;
     match cache.at_hand(user) {
-        Some(held) if held.default == default => Ok(held.guarded),
+        Some(held) if held.default == default => Ok(held),
         // Rare, and large: each message that is handled would have room for it.
         _ => Box::pin(from_store(server, user, default)).await,
     }
@@ -95,15 +122,15 @@ async fn from_store(
     server: &ServerState,
     user: &BareJid,
     default: Policy,
-) -> storage::Result<Option<Arc<Guarded>>> {
+) -> storage::Result<Held> {
     let cache = &server.shared::<Strangers>().cache;
     let held = cache.get_or_read(user, read(&*server.storage, user, default)).await?;
     if held.default == default {
-        return Ok(held.guarded);
+        return Ok(held);
     }
     // The configuration was changed since it was read.
     cache.forget(user);
-    Ok(cache.get_or_read(user, read(&*server.storage, user, default)).await?.guarded)
+    cache.get_or_read(user, read(&*server.storage, user, default)).await
 }
 
 /// Locks what waits for an account; see `lock.rs`.
@@ -143,18 +170,17 @@ async fn read(
 ) -> storage::Result<Read<Held>> {
     let policy = policy(storage, user).await?.unwrap_or(default);
     let waiting = waiting::all(storage, user).await?;
-    if policy == Policy::default() && waiting.is_empty() {
-        return Ok(Read { value: Held { default, guarded: None }, bytes: Some(0) });
+    let known = Arc::new(WrittenTo::read(&storage.documents().all(user, KNOWN).await?));
+    let mut bytes = known.bytes();
+    let mut guarded = None;
+    if policy != Policy::default() || !waiting.is_empty() {
+        let waiting: Vec<Place> = waiting.into_iter().map(|waiting| waiting.place).collect();
+        let size = |place: &Place| place.from.as_str().len() + size_of::<Place>() * 2;
+        bytes += waiting.iter().map(size).sum::<usize>() + size_of::<Guarded>();
+        let known = Arc::clone(&known);
+        guarded = Some(Arc::new(Guarded { policy, known, waiting, unknown: Mutex::default() }));
     }
-    let waiting: Vec<Place> = waiting.into_iter().map(|waiting| waiting.place).collect();
-    let written = storage.documents().all(user, KNOWN).await?;
-    let known: FxHashSet<Jid> =
-        written.iter().filter_map(|(jid, _)| Jid::parse(jid).ok()).collect();
-    let jids = known.iter().chain(waiting.iter().map(|place| &place.from));
-    let bytes = jids.map(|jid| jid.as_str().len() + size_of::<Place>() * 2).sum::<usize>();
-    let guarded = Some(Arc::new(Guarded { policy, known, waiting, unknown: Mutex::default() }));
-    let bytes = Some(bytes + size_of::<Guarded>());
-    Ok(Read { value: Held { default, guarded }, bytes })
+    Ok(Read { value: Held { default, known, guarded }, bytes: Some(bytes) })
 }
 
 /// What the user has chosen. `None`: nothing, so the account does what the operator chose.
@@ -184,8 +210,8 @@ pub async fn set_policy(
     }
 }
 
-/// The user has written to this bare address: it is no stranger any more. Of too many, the one that was
-/// remembered first is forgotten.
+/// The user has written to this bare address now: it is no stranger any more. Of too many, the one that was not used for
+/// longest is forgotten.
 ///
 /// # Errors
 /// If the store fails.
@@ -194,25 +220,44 @@ pub async fn remember(
     user: &BareJid,
     other: &BareJid,
 ) -> storage::Result<()> {
-    let documents = server.storage.documents();
-    let known = documents.all(user, KNOWN).await?;
-    if known.len() >= MAX_KNOWN
-        && let Some((oldest, _)) = known.iter().min_by(|a, b| a.1.cmp(&b.1))
-    {
-        documents.remove(user, KNOWN, oldest).await?;
+    let goes = written_to(server, user).await?.goes_for(other.as_str());
+    let at = server.clock.now();
+    store(&*server.storage, user, other, at, goes).await?;
+    server.invalidate(&Invalidation::WrittenTo { user: user.clone(), other: other.clone(), at });
+    Ok(())
+}
+
+/// The same, for a user whose door is open: nothing is to wait until it is stored. It holds at once.
+pub fn remember_later(server: &ServerState, user: &BareJid, known: &WrittenTo, other: &BareJid) {
+    let (goes, at) = (known.goes_for(other.as_str()), server.clock.now());
+    let (user, other) = (user.clone(), other.clone());
+    server.invalidate(&Invalidation::WrittenTo { user: user.clone(), other: other.clone(), at });
+    let storage = Arc::clone(&server.storage);
+    let work = async move {
+        if let Err(error) = store(&*storage, &user, &other, at, goes).await {
+            tracing::warn!(jid = %user, %error, "cannot store to whom a user has written");
+        }
+    };
+    drop(server.tasks.spawn("strangers", work));
+}
+
+async fn store(
+    storage: &dyn Storage,
+    user: &BareJid,
+    other: &BareJid,
+    at: Timestamp,
+    goes: Option<Jid>,
+) -> storage::Result<()> {
+    if let Some(goes) = goes {
+        storage.documents().remove(user, KNOWN, goes.as_str()).await?;
     }
-    let since = format!("{:020}", server.clock.now().as_micros());
-    let done = documents.put(user, KNOWN, other.as_str(), &since).await;
-    server.invalidate(&Invalidation::Strangers(user.clone()));
-    done
+    storage.documents().put(user, KNOWN, other.as_str(), &WrittenTo::text(at)).await
 }
 
 /// The kind of the document with the choices; its key is empty.
 const POLICY: &str = "strangers";
 /// The kind of the documents of addresses to which the user has written: the time, by bare address.
 const KNOWN: &str = "strangers-known";
-/// Addresses that are remembered for an account.
-const MAX_KNOWN: usize = 1000;
 /// Strangers of an account of which it is remembered that the archive does not know them.
 const MAX_UNKNOWN: usize = 256;
 /// Bytes held in memory.

@@ -1,34 +1,76 @@
 //! Conversations that the user has begun: the other side is no stranger.
 
 use super::accepted::release;
-use crate::host::strangers::{self, Guarded};
-use crate::host::{Cx, Halt};
+use crate::host::strangers::{self, Guarded, WrittenTo};
+use crate::host::{Cx, Halt, OurDomain};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::chat_state::is_transient;
-use crate::stanza::{Message, MessageKind, Stanza};
+use crate::session::SessionRef;
+use crate::stanza::{Iq, IqKind, Message, MessageKind, Stanza};
 use crate::storage::{Query, Way};
 use crate::xml::{ElementRef, Frame};
 
 /// A message of `user` leaves: from now on its recipient is no stranger. To be called before it is delivered,
-/// so that the answer finds the door open. An account that lets everybody through remembers nothing.
+/// so that the answer finds the door open. This is remembered also if everybody is let through now.
 ///
 /// # Errors
 /// `internal-server-error` if the store fails: the answer would be refused.
 pub async fn wrote(cx: &mut Cx<'_>, user: &BareJid, message: &Message) -> Result<(), Halt> {
-    let Some(guarded) = strangers::of(cx.server, user).await? else { return Ok(()) };
     let Some(to) = &message.head.to else { return Ok(()) };
-    let bare = to.bare_str();
-    if bare == user.as_str() || guarded.known.contains(bare) || !begins(message) {
+    let known = strangers::written_to(cx.server, user).await?;
+    if !known.is_due(to.bare_str(), cx.server.clock.now()) || !begins(message) {
         return Ok(());
     }
     // Rare, and large: each message that is handled would have room for it.
-    Box::pin(strangers::remember(cx.server, user, &to.to_bare())).await?;
-    release(cx, &guarded, user, to, true);
+    Box::pin(begin(cx, user, to, &known)).await
+}
+
+/// A request of `user` leaves. If it asks for events of a node (XEP-0060 §6.1), or makes a node, the address that has the
+/// node is no stranger from now on: its events, and what it says about subscriptions, come as messages.
+///
+/// # Errors
+/// As [`wrote`].
+pub async fn asked_for_events(cx: &mut Cx<'_>, user: &BareJid, request: &Iq) -> Result<(), Halt> {
+    let Some(to) = request.head.to.as_ref().filter(|_| request.kind == IqKind::Set) else {
+        return Ok(());
+    };
+    let is_meant = request.payload().is_some_and(|payload| {
+        let asks = |child: ElementRef<'_>| ASKS.contains(&child.name());
+        payload.is(ns::PUBSUB, "pubsub") && payload.children().any(asks)
+    });
+    // Services of ours are no strangers to anybody.
+    if !is_meant || matches!(cx.server.ours(to.domain()), Some(OurDomain::Service(_))) {
+        return Ok(());
+    }
+    let known = strangers::written_to(cx.server, user).await?;
+    if !known.is_due(to.bare_str(), cx.server.clock.now()) {
+        return Ok(());
+    }
+    Box::pin(begin(cx, user, to, &known)).await
+}
+
+async fn begin(cx: &mut Cx<'_>, user: &BareJid, to: &Jid, known: &WrittenTo) -> Result<(), Halt> {
+    if to.bare_str() == user.as_str() {
+        return Ok(());
+    }
+    let was_known = known.contains(to.bare_str());
+    match strangers::of(cx.server, user).await? {
+        // A user without an account has chosen nothing, and cannot.
+        None if cx.origin.session().is_some_and(SessionRef::is_anonymous) => {}
+        None => strangers::remember_later(cx.server, user, known, &to.to_bare()),
+        Some(_) if was_known => {
+            strangers::remember_later(cx.server, user, known, &to.to_bare());
+        }
+        Some(guarded) => {
+            strangers::remember(cx.server, user, &to.to_bare()).await?;
+            release(cx, &guarded, user, to, true);
+        }
+    }
     Ok(())
 }
 
-/// Whether the user has written to this bare address: before there were choices, or before it was forgotten.
+/// Whether the user has written to this bare address before it was remembered, or before it was forgotten.
 /// The archive says it, in at most two pages for each stranger: the oldest messages, since the user may have
 /// written first, and the newest. The answer is remembered.
 ///
@@ -77,6 +119,8 @@ fn is_said(child: &ElementRef<'_>) -> bool {
     child.is(ns::CLIENT, "body") || !is_automatic && !is_transient(child)
 }
 
+/// What a user asks of an address with nodes that sends events afterwards.
+const ASKS: &[&str] = &["subscribe", "options", "create"];
 /// Messages of the archive that are read of each end of a conversation.
 const PAGE: usize = 50;
 

@@ -1,7 +1,7 @@
 //! Who is no stranger.
 
 use super::conversation;
-use crate::host::strangers::{Approach, Guarded};
+use crate::host::strangers::{self, Approach, Guarded};
 use crate::host::{Cx, Halt, OurDomain, contact_list};
 use crate::jid::{BareJid, Jid};
 use crate::session::SessionRef;
@@ -19,7 +19,14 @@ pub(super) async fn is_known(
     from: &Jid,
 ) -> Result<bool, Halt> {
     let bare = from.bare_str();
-    if bare == user.as_str() || guarded.known.contains(bare) {
+    if bare == user.as_str() {
+        return Ok(true);
+    }
+    if guarded.known.contains(bare) {
+        // The conversation goes on: it is not the one that was not used for longest.
+        if guarded.known.is_due(bare, cx.server.clock.now()) {
+            strangers::remember_later(cx.server, user, &guarded.known, &from.to_bare());
+        }
         return Ok(true);
     }
     match cx.server.ours(from.domain()) {

@@ -83,4 +83,5 @@ fn label(choice: Choice) -> &'static str {
     }
 }
 
-const INSTRUCTIONS: &str = "People to whom you have written are never refused.";
+const INSTRUCTIONS: &str =
+    "People to whom you have written are not refused. The last 1,000 are remembered.";
