@@ -131,6 +131,7 @@ suite! {
         clients_that_were_not_seen_for_long_are_forgotten
         no_client_knows_a_new_password
         no_client_of_nobody_is_known
+        clients_by_resource_take_no_place_of_others
         so_many_clients_are_known
     ;
     documents:

@@ -266,10 +266,10 @@ impl Exchange {
 
     async fn succeed(&self, user: BareJid, data: Option<Vec<u8>>) -> Result<Step, SaslError> {
         let UserAgent { id, software, device } = self.agent.clone();
-        let id = id.map_or_else(String::new, |id| id.to_string());
         let by_password = self.mechanism.is_by_password();
-        let login = DeviceLogin { id, software, device, by_password };
-        self.verifier.note_login(&user, login, self.since).await;
+        // A client without an id is known by its resource, which it has not told yet: see [`DeviceLogin::unnamed`].
+        let client = id.map(|id| DeviceLogin { id: id.to_string(), software, device, by_password });
+        self.verifier.note_login(&user, client, self.since).await;
         Ok(Step::Success { user, anonymous: false, data })
     }
 }

@@ -159,27 +159,27 @@ impl Verifier {
         Ok(found.is_some())
     }
 
-    /// Records a login, and with which client. `since`: the revocations when it began. A failure is logged and has no
-    /// other effect.
-    pub(super) async fn note_login(&self, user: &BareJid, login: DeviceLogin, since: u64) {
+    /// Records a login, and with which client, if that is known. `since`: the revocations when it began. A failure is
+    /// logged and has no other effect.
+    pub async fn note_login(&self, user: &BareJid, login: Option<DeviceLogin>, since: u64) {
         let with_device = self.devices.load(Ordering::Relaxed);
         let (storage, user, at) = (Arc::clone(&self.storage), user.clone(), self.clock.now());
         let (told, revocations) = (self.new_clients.clone(), Arc::clone(&self.revocations));
         let note = async move {
-            let noted = match with_device {
-                true => {
-                    let noted = storage.devices().note_device(&user, at, &login).await;
+            let noted = match &login {
+                Some(login) if with_device => {
+                    let noted = storage.devices().note_device(&user, at, login).await;
                     match revocations.is_client_revoked(&user, &login.id, since) {
-                        true => forget_again(&*storage, &user, &login).await,
+                        true => forget_again(&*storage, &user, login).await,
                         false => noted,
                     }
                 }
-                false => storage.accounts().note_login(&user, at).await.map(|()| false),
+                _ => storage.accounts().note_login(&user, at).await.map(|()| false),
             };
-            match (noted, told) {
-                (Ok(true), Some(told)) => told.added(&user, &login).await,
-                (Ok(_), _) => {}
-                (Err(error), _) => tracing::error!(jid = %user, %error, "storage failed"),
+            match (noted, told, login) {
+                (Ok(true), Some(told), Some(login)) => told.added(&user, &login).await,
+                (Ok(_), ..) => {}
+                (Err(error), ..) => tracing::error!(jid = %user, %error, "storage failed"),
             }
         };
         match &self.tasks {

@@ -50,7 +50,7 @@ section! {
 
     /// Remember which clients have logged in to each account, with the names that they tell, and when
     /// (XEP-0494). Users then see who has access to their account. Of each account the 64 clients that were
-    /// seen last are remembered.
+    /// seen last are remembered, and as many that have told a resource alone.
     devices: bool = true => Switch, Reload;
 
     /// Tell users in a message when a client logs in to their account for the first time. It needs `auth.devices`.

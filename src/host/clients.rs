@@ -8,13 +8,13 @@ use crate::auth;
 use crate::jid::{BareJid, FullJid};
 use crate::payload::datetime::Timestamp;
 use crate::session::{SessionRef, SessionTable};
-use crate::storage::{Device, Result, Storage};
+use crate::storage::{BY_RESOURCE, Device, Result, Storage};
 
 /// A client that has access to an account.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Client {
     /// What it is called here: `client/` and the id of its installation (XEP-0388 §2.3, and
-    /// [`auth::certificate_client`]); `session/` and the resource, for a connected client that has told no id; `other`, for all such clients that are not connected.
+    /// [`auth::certificate_client`]); `session/` and the resource, for a client that has told no id; `other`, for clients that have told no resource either.
     pub id: String,
     /// Its sessions.
     pub sessions: Vec<FullJid>,
@@ -62,10 +62,12 @@ pub async fn revoke_client(
     forget: bool,
     now: Timestamp,
 ) -> Result<()> {
-    let id = match client.id.strip_prefix(NAMED) {
-        Some(id) => id,
-        None if client.id == OTHER => "",
-        None => return Ok(()),
+    let by_resource = client.id.strip_prefix(UNNAMED).map(|one| format!("{BY_RESOURCE}{one}"));
+    let id = match (client.id.strip_prefix(NAMED), &by_resource) {
+        (Some(id), _) => id,
+        (None, Some(id)) => id.as_str(),
+        (None, None) if client.id == OTHER => "",
+        (None, None) => return Ok(()),
     };
     let revocations = running.map(|sessions| &**sessions.revocations());
     let forget = forget || !client.knows_password;
@@ -103,6 +105,11 @@ fn listed(
             }
             None => {
                 let resource = session.jid.resource().unwrap_or_default();
+                if let Some(client) = clients.get_mut(&format!("{BY_RESOURCE}{resource}")) {
+                    client.sessions.push(session.jid.clone());
+                    client.software = Some(session.client.clone());
+                    continue;
+                }
                 anonymous.push(Client {
                     sessions: vec![session.jid.clone()],
                     knows_password: unnamed.as_ref().is_none_or(|device| device.knows_password),
@@ -112,16 +119,20 @@ fn listed(
             }
         }
     }
-    let other = unnamed.filter(|_| anonymous.is_empty());
-    let other = other.map(|device| Client { id: OTHER.to_owned(), ..known(device) });
+    // One of them may be connected, but nothing tells which of them.
+    let other = unnamed.map(|device| Client { id: OTHER.to_owned(), ..known(device) });
     let mut all: Vec<_> = clients.into_values().chain(anonymous).chain(other).collect();
     all.sort_by(|a, b| b.last_seen.cmp(&a.last_seen).then_with(|| a.id.cmp(&b.id)));
     all
 }
 
 fn known(device: Device) -> Client {
+    let resource = device.id.strip_prefix(BY_RESOURCE);
     Client {
-        id: format!("{NAMED}{}", device.id),
+        id: match resource {
+            Some(resource) => format!("{UNNAMED}{resource}"),
+            None => format!("{NAMED}{}", device.id),
+        },
         sessions: Vec::new(),
         first_seen: device.first_seen,
         last_seen: device.last_seen,
@@ -174,7 +185,7 @@ impl Client {
 const NAMED: &str = "client/";
 /// Before the resource of a client that has told no id.
 const UNNAMED: &str = "session/";
-/// All clients that have told no id and are not connected.
+/// All clients that have told neither an id nor a resource.
 const OTHER: &str = "other";
 /// In microseconds.
 const SECOND: i64 = 1_000_000;

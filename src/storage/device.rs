@@ -9,7 +9,8 @@ use crate::payload::datetime::Timestamp;
 /// A client of an account.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Device {
-    /// The id of the installation (XEP-0388 §2.3). Empty: all clients that do not tell one.
+    /// The id of the installation (XEP-0388 §2.3); of a client that tells none, [`BY_RESOURCE`] and the resource that it
+    /// wishes for; empty for all clients that have neither.
     pub id: String,
     /// The name of the software, as the client told it.
     pub software: Option<String>,
@@ -36,7 +37,18 @@ pub struct DeviceLogin {
     pub by_password: bool,
 }
 
-/// The clients of accounts. An account has [`MOST_DEVICES`] at most: those that were not seen for longest are
+impl DeviceLogin {
+    /// The login of a client that has told no id of its installation. `resource`: the one that it wishes for.
+    #[must_use]
+    pub fn unnamed(resource: Option<&str>, by_password: bool) -> Self {
+        let id = resource.map_or_else(String::new, |resource| format!("{BY_RESOURCE}{resource}"));
+        let software = resource.map(|resource| resource.chars().take(LONGEST_NAME).collect());
+        Self { id, software, device: None, by_password }
+    }
+}
+
+/// The clients of accounts. An account has [`MOST_DEVICES`] at most that have told an id, and as many that have told a
+/// resource alone: those that were not seen for longest are
 /// forgotten. A new password takes `knows_password` from all of them.
 #[async_trait]
 pub trait DeviceStore: Send + Sync {
@@ -53,5 +65,10 @@ pub trait DeviceStore: Send + Sync {
     async fn forget_unseen(&self, before: Timestamp, limit: usize) -> Result<u64>;
 }
 
-/// The clients of an account that are remembered.
+/// Characters of a resource that is shown as the name of the software.
+const LONGEST_NAME: usize = 60;
+/// Before the resource, in the id of a client that has told no id of its installation.
+pub const BY_RESOURCE: &str = "resource/";
+/// The clients of an account that are remembered; those by resource are counted apart, since clients may choose a new
+/// resource each time.
 pub const MOST_DEVICES: usize = 64;

@@ -61,6 +61,21 @@ pub(crate) async fn no_client_of_nobody_is_known(s: Arc<dyn Storage>) {
     assert!(!s.devices().forget_device(&nobody, "a").await.unwrap());
 }
 
+/// Clients may choose a new resource each time.
+pub(crate) async fn clients_by_resource_take_no_place_of_others(s: Arc<dyn Storage>) {
+    make(&s, &["romeo@localhost"]).await;
+    let romeo = user("romeo@localhost");
+    s.devices().note_device(&romeo, at(1), &login("phone")).await.unwrap();
+    for n in 0..=MOST_DEVICES {
+        let login = DeviceLogin::unnamed(Some(&format!("r{n:03}")), true);
+        assert!(s.devices().note_device(&romeo, at(2 + n as i64), &login).await.unwrap());
+    }
+    let known = s.devices().of(&romeo).await.unwrap();
+    assert_eq!(known.len(), MOST_DEVICES + 1);
+    assert!(ids(&known).contains(&"phone") && !ids(&known).contains(&"resource/r000"));
+    assert_eq!(known.iter().find(|one| one.id == "resource/r001").unwrap().software.as_deref(), Some("r001"));
+}
+
 pub(crate) async fn so_many_clients_are_known(s: Arc<dyn Storage>) {
     make(&s, &["romeo@localhost"]).await;
     let romeo = user("romeo@localhost");

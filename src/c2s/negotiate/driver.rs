@@ -115,7 +115,7 @@ impl<'a> Driver<'a> {
                 // the session writes what was sent.
                 Action::Run => return Ok(session),
                 Action::Secure => machine.secured(self.starttls(machine.domain()).await?),
-                Action::Bind(resource) => match self.bind(machine, resource.as_deref()) {
+                Action::Bind(resource) => match self.bind(machine, resource.as_deref()).await {
                     Ok(bound) => {
                         let actions = machine.bound(Ok(bound.handle().jid()));
                         session = Some(bound);

@@ -25,7 +25,7 @@ impl Driver<'_> {
         inline: &Inline,
     ) -> Result<(Session, Vec<Node>), Condition> {
         let bind = inline.bind().ok_or(Condition::BadRequest)?;
-        let session = self.bind_tagged(machine, &bind)?;
+        let session = self.bind_tagged(machine, &bind).await?;
         let mut bound = Unfinished { router: &self.c2s.router, session: Some(session) };
         let Unfinished { router, session: Some(session) } = &bound else {
             return Err(Condition::InternalServerError);
@@ -80,18 +80,18 @@ impl Driver<'_> {
 
     /// The resource is made of the client's tag and a random part, or of the latter alone if the tag
     /// cannot be part of a resource (XEP-0386 §3.2.1).
-    fn bind_tagged(
-        &self,
+    async fn bind_tagged(
+        &mut self,
         machine: &Negotiation,
         bind: &ElementRef<'_>,
     ) -> Result<Session, Condition> {
         let tag = bind.child(bind.ns(), "tag").map(|tag| tag.text().into_owned());
         if let Some(tag) = tag.filter(|tag| !tag.is_empty() && tag.len() <= TAG_MAX)
-            && let Ok(session) = self.bind(machine, Some(&format!("{tag}/{}", random_id())))
+            && let Ok(session) = self.bind_as(machine, Some(&format!("{tag}/{}", random_id())))
         {
             return Ok(session);
         }
-        self.bind(machine, None)
+        self.bind(machine, None).await
     }
 }
 

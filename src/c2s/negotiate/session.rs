@@ -19,10 +19,32 @@ use crate::session::{
     CloseReason, Delivery, MailboxLimits, Session, SessionFacts, SessionRef, TakeOver,
 };
 use crate::stanza::Condition;
+use crate::storage::DeviceLogin;
 
 impl Driver<'_> {
-    /// Binds a session to the resource that the client asks for, or to one of ours (RFC 6120 §7.6, §7.7).
-    pub(super) fn bind(
+    /// Binds a session to the resource that the client asks for, or to one of ours (RFC 6120 §7.6, §7.7). A client that has
+    /// told no id is known by its wish from now on.
+    pub(super) async fn bind(
+        &mut self,
+        machine: &Negotiation,
+        wished: Option<&str>,
+    ) -> Result<Session, Condition> {
+        let session = self.bind_as(machine, wished)?;
+        if let Some(mechanism) = self.mechanism.filter(|by| *by != MechanismName::Anonymous)
+            && self.installation.is_none()
+        {
+            let jid = session.handle().jid();
+            let wished = wished.map(|_| jid.resource_part());
+            let by_password = mechanism.is_by_password();
+            let (verifier, since) = (&self.c2s.verifier, self.revocations);
+            let client = DeviceLogin::unnamed(wished, by_password);
+            verifier.note_login(&jid.to_bare(), Some(client), since).await;
+        }
+        Ok(session)
+    }
+
+    /// Binds a session to this resource, or to one of ours.
+    pub(super) fn bind_as(
         &self,
         machine: &Negotiation,
         wished: Option<&str>,

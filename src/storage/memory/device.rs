@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::storage::MemoryStorage;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::{Device, DeviceLogin, DeviceStore, MOST_DEVICES, Result};
+use crate::storage::{BY_RESOURCE, Device, DeviceLogin, DeviceStore, MOST_DEVICES, Result};
 
 #[async_trait]
 impl DeviceStore for MemoryStorage {
@@ -36,8 +36,11 @@ impl DeviceStore for MemoryStorage {
             knows_password: login.by_password,
         };
         owner.devices.insert(login.id.clone(), new);
-        if owner.devices.len() > MOST_DEVICES {
-            let others = owner.devices.values().filter(|device| device.id != login.id);
+        let by_resource = login.id.starts_with(BY_RESOURCE);
+        let is_alike = |device: &&Device| device.id.starts_with(BY_RESOURCE) == by_resource;
+        if owner.devices.values().filter(is_alike).count() > MOST_DEVICES {
+            let others = owner.devices.values().filter(is_alike);
+            let others = others.filter(|device| device.id != login.id);
             let oldest = others.min_by_key(|device| device.last_seen).map(|d| d.id.clone());
             oldest.and_then(|id| owner.devices.remove(&id));
         }

@@ -43,11 +43,13 @@ pub(in crate::storage) async fn count(on: &mut Connection, owner: i64) -> Result
 }
 
 /// Forgets the clients of an owner that were not seen for longest, but not this one, if there are more than
-/// [`MOST_DEVICES`].
+/// [`MOST_DEVICES`] of its kind: those by resource are counted apart.
 pub(in crate::storage) async fn trim(on: &mut Connection, owner: i64, newest: &str) -> Result<()> {
     sqlx::query(
-        "DELETE FROM device WHERE owner = $1 AND id <> $2 AND id NOT IN \
+        "DELETE FROM device WHERE owner = $1 AND id <> $2 \
+         AND (substr(id, 1, 9) = 'resource/') = (substr($2, 1, 9) = 'resource/') AND id NOT IN \
          (SELECT id FROM device WHERE owner = $1 AND id <> $2 \
+         AND (substr(id, 1, 9) = 'resource/') = (substr($2, 1, 9) = 'resource/') \
          ORDER BY last_seen DESC, id LIMIT +$3)",
     )
     .bind(owner)
