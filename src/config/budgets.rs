@@ -69,6 +69,12 @@ section! {
     /// Bytes per second that the server of one other domain may send on average.
     traffic_per_domain: usize = 4 * MIB => Size::between(0, 64 * GIB), Reload;
 
+    /// Clients of one other domain that are asked at the same time what they can do. Over the limit, they are asked later.
+    questions_per_domain: usize = 50 => Count::between(0, 1_000_000), Reload;
+
+    /// Clients of all other domains together, likewise.
+    questions: usize = 1_000 => Count::between(0, 10_000_000), Reload;
+
     /// Requests of the server to the clients of one account that wait for an answer at the same time.
     /// Over the limit, the server asks them no more.
     requests_per_account: usize = 100 => Count::between(0, 1_000_000), Reload;

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
 
 use super::SharedState;
 use crate::jid::{BareJid, Jid};
 use crate::session::Interests;
 
-/// The interests of clients on other servers that are available to somebody here. Bounded in number. Cheap to clone.
+/// The interests of clients on other servers that are available to somebody here. Bounded in number, in all and by domain:
+/// no domain takes the place of others. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct RemoteInterests(Arc<Mutex<State>>);
 
@@ -17,6 +19,7 @@ pub struct RemoteInterests(Arc<Mutex<State>>);
 struct State {
     by_user: FxHashMap<BareJid, Vec<Client>>,
     clients: usize,
+    by_domain: FxHashMap<SmolStr, usize>,
 }
 
 struct Client {
@@ -42,22 +45,27 @@ impl RemoteInterests {
 
     /// A client wants to hear of this from now on.
     pub fn set(&self, client: &Jid, interests: Arc<Interests>) {
-        let mut state = self.0.lock();
-        if state.clients >= MOST {
-            // They come again with the next presence of each client.
-            *state = State::default();
-        }
-        let clients = state.by_user.entry(client.to_bare()).or_default();
-        if let Some(own) = clients.iter_mut().find(|own| own.jid == *client) {
-            if own.interests.key() != interests.key() {
-                own.known_to.clear();
+        let (mut state, user) = (self.0.lock(), client.to_bare());
+        if let Some(clients) = state.by_user.get_mut(&user) {
+            if let Some(own) = clients.iter_mut().find(|own| own.jid == *client) {
+                if own.interests.key() != interests.key() {
+                    own.known_to.clear();
+                }
+                own.interests = interests;
+                return;
             }
-            own.interests = interests;
-        } else if clients.len() < MOST_OF_USER {
-            let (known_to, wait) = Default::default();
-            clients.push(Client { jid: client.clone(), interests, known_to, wait });
-            state.clients += 1;
+            if clients.len() >= MOST_OF_USER {
+                return;
+            }
         }
+        if !state.has_room(client.domain()) {
+            return;
+        }
+        let (known_to, wait) = Default::default();
+        let new = Client { jid: client.clone(), interests, known_to, wait };
+        state.by_user.entry(user).or_default().push(new);
+        state.clients += 1;
+        *state.by_domain.entry(client.domain().into()).or_default() += 1;
     }
 
     /// A client is available to a user here. Its interests, if they are known and the user does not know of it yet.
@@ -90,10 +98,10 @@ impl RemoteInterests {
         let before = clients.len();
         clients.retain(|own| own.jid != *client);
         let (removed, is_empty) = (before - clients.len(), clients.is_empty());
-        state.clients -= removed;
         if is_empty {
             state.by_user.remove(&user);
         }
+        state.count_removed(client.domain(), removed);
     }
 
     /// The clients of a user that want to hear of this node.
@@ -111,8 +119,44 @@ impl RemoteInterests {
     }
 }
 
+impl State {
+    /// Whether a client of this domain can be added. If there are too many in all, the domain that has most of them loses
+    /// its own, unless it is this one: they come again with the next presence of each client.
+    fn has_room(&mut self, domain: &str) -> bool {
+        let own = self.by_domain.get(domain).copied().unwrap_or_default();
+        if own >= MOST_OF_DOMAIN {
+            return false;
+        }
+        if self.clients < MOST {
+            return true;
+        }
+        let most = self.by_domain.iter().max_by_key(|(_, clients)| **clients);
+        let Some((most, clients)) = most.map(|(domain, clients)| (domain.clone(), *clients)) else {
+            return false;
+        };
+        if clients <= own {
+            return false;
+        }
+        self.by_user.retain(|user, _| user.domain() != most);
+        self.count_removed(&most, clients);
+        true
+    }
+
+    fn count_removed(&mut self, domain: &str, removed: usize) {
+        self.clients -= removed;
+        if let Some(clients) = self.by_domain.get_mut(domain) {
+            *clients -= removed;
+            if *clients == 0 {
+                self.by_domain.remove(domain);
+            }
+        }
+    }
+}
+
 /// Clients in all.
 const MOST: usize = 200_000;
+/// Clients of one domain.
+const MOST_OF_DOMAIN: usize = 20_000;
 /// Clients of one user.
 const MOST_OF_USER: usize = 32;
 /// Users here of whom it is known that they know a client.
@@ -150,6 +194,27 @@ mod tests {
             all.remove(&client(&format!("juliet@c.example/{number}")));
         }
         assert!(all.is_empty());
+    }
+
+    #[test]
+    fn no_domain_takes_the_place_of_others() {
+        let all = RemoteInterests::default();
+        let interests = Arc::new(Interests::new("key".into(), vec!["x".into()]));
+        let client = |domain: &str, n: usize| Jid::parse(&format!("u{n}@{domain}/a")).unwrap();
+        all.set(&client("quiet.example", 0), Arc::clone(&interests));
+        for n in 0..=MOST_OF_DOMAIN {
+            all.set(&client("loud0.example", n), Arc::clone(&interests));
+        }
+        assert!(all.get(&client("loud0.example", MOST_OF_DOMAIN)).is_none());
+        for domain in 1..MOST / MOST_OF_DOMAIN {
+            for n in 0..MOST_OF_DOMAIN {
+                all.set(&client(&format!("loud{domain}.example"), n), Arc::clone(&interests));
+            }
+        }
+        all.set(&client("late.example", 0), interests);
+        assert!(all.get(&client("late.example", 0)).is_some());
+        assert!(all.get(&client("quiet.example", 0)).is_some());
+        assert!(all.0.lock().clients < MOST);
     }
 
     #[test]

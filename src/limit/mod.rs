@@ -63,6 +63,7 @@ pub const ALL: &[&About] = &[
     &pushes::ABOUT,
     &registrations::ABOUT,
     &remote::WAITING,
+    &remote::QUESTIONS,
     &remote::TRAFFIC,
     &requests::ABOUT,
     &stored::SERVICE,
@@ -98,6 +99,8 @@ pub struct Budgets {
     pub registrations: Registrations,
     /// Bytes that wait for other servers.
     pub remote: Level,
+    /// Questions to clients on other servers, by domain.
+    pub remote_questions: Level,
     /// Bytes that other servers send, by domain.
     pub remote_traffic: Rate,
     /// Requests of the server that wait for an answer.
@@ -131,6 +134,7 @@ impl Budgets {
             pushes: Level::new(&pushes::ABOUT, metrics),
             registrations: Registrations::new(metrics),
             remote: Level::new(&remote::WAITING, metrics),
+            remote_questions: Level::new(&remote::QUESTIONS, metrics),
             remote_traffic: Rate::new(&remote::TRAFFIC, metrics),
             requests: Level::new(&requests::ABOUT, metrics),
             subscriptions_for_others: ForOthers::new(metrics),
@@ -176,6 +180,11 @@ impl Budgets {
             account: bound(budgets.remote_per_account),
             address: None,
             all: bound(budgets.remote),
+        });
+        self.remote_questions.set(Bounds {
+            account: bound(budgets.questions_per_domain),
+            address: None,
+            all: bound(budgets.questions),
         });
         self.remote_traffic
             .set(Paces { account: pace(budgets, budgets.traffic_per_domain), ..Paces::default() });

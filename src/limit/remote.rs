@@ -17,6 +17,22 @@ pub(super) const WAITING: About = About {
     ],
 };
 
+/// The description of the budget of questions to clients on other servers.
+pub(super) const QUESTIONS: About = About {
+    name: "remote_questions",
+    unit: "requests",
+    text: "Clients on other servers that are asked what they can do, by domain. Over the budget, they are asked with their \
+           next presence.",
+    rules: &[
+        Rule {
+            scope: BudgetScope::Account,
+            option: "budgets.questions_per_domain",
+            actions: &[Action::Error],
+        },
+        Rule { scope: BudgetScope::All, option: "budgets.questions", actions: &[Action::Error] },
+    ],
+};
+
 /// The description of the budget of bytes that come.
 pub(super) const TRAFFIC: About = About {
     name: "remote_traffic",

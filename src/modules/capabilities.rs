@@ -7,9 +7,13 @@
 //! in a task: only what has the right hash is remembered for others (XEP-0115 §5.4); all else holds for that
 //! session alone.
 //!
+//! Those of contacts on other servers are in `capabilities/remote.rs`.
+//!
 //! Presence to one address changes nothing: its recipients are told by the client itself. Presence without
 //! a hash changes nothing either, as the one before holds on (XEP-0390 §6.2). When a session is not available
 //! any more, it wants nothing.
+
+mod remote;
 
 use std::hash::RandomState;
 use std::sync::Arc;
@@ -24,12 +28,13 @@ use crate::host::{
     Cx, Manifest, Module, Registry, RemoteInterests, RequestError, ServerState, SharedState,
     Status, Xep,
 };
-use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::caps::{self, Advertised, Told};
 use crate::session::{Interests, Session, SessionRef};
-use crate::stanza::{Iq, IqKind, Presence, PresenceKind};
+use crate::stanza::{Iq, IqKind, Presence};
 use crate::xml::element;
+
+pub use remote::read_remote;
 
 /// Finds out what clients want to hear of.
 pub struct Capabilities;
@@ -146,80 +151,6 @@ pub async fn read(cx: &mut Cx<'_>, own: &Session, presence: &Presence) {
     });
     if times <= MAX_ASKED {
         ask(cx, own, advertised, &before);
-    }
-}
-
-/// Presence of a client on another server has come. Its interests are those of the hash in it, if there is one. If that is
-/// not known, the client is asked, once for all of us.
-pub async fn read_remote(cx: &mut Cx<'_>, presence: &Presence) {
-    let Some(remote) = cx.server.find_shared::<RemoteInterests>() else { return };
-    let Some(client) = presence.head.from.clone().filter(Jid::is_full) else { return };
-    match presence.kind {
-        PresenceKind::Unavailable => return remote.remove(&client),
-        PresenceKind::Available => {}
-        _ => return,
-    }
-    let Some(advertised) = Advertised::of(&presence.content) else { return };
-    let Some(user) = presence.head.to.as_ref().map(|to| to.to_bare()) else { return };
-    let before = remote.get(&client).unwrap_or_default();
-    if *before.key() == advertised.key {
-        return tell_available(cx, &user, &client).await;
-    }
-    let known = cx.server.shared::<Known>();
-    if let Some(known) = known.find(cx.server, &advertised.key).await {
-        remote.set(&client, known);
-        return tell_available(cx, &user, &client).await;
-    }
-    let query = element("query").ns(ns::DISCO_INFO).attr("node", &advertised.node);
-    // The account asks: its contact answers nobody else (RFC 6121 §8.5.3.1).
-    let from = user.clone().into_jid();
-    let Ok((request, answer)) = cx.server.request(from, client.clone(), IqKind::Get, query) else {
-        return;
-    };
-    let pending = Arc::new(before.until_known(advertised.key.clone()));
-    remote.set(&client, Arc::clone(&pending));
-    // The user waits.
-    drop(remote.is_available_to(&client, &user));
-    cx.outbox.send(request);
-    let (known, remote, route) = (known.clone(), remote.clone(), cx.server.route());
-    let work = async move {
-        let answer = answer.within(DEADLINE).await.ok();
-        let Some(answer) = answer.filter(|answer| answer.kind == IqKind::Result) else {
-            // The client is asked again for its next presence: its server may only have been away.
-            if remote.get(&client).is_some_and(|own| Arc::ptr_eq(&own, &pending)) {
-                remote.set(&client, Arc::new(pending.until_known(SmolStr::default())));
-            }
-            return;
-        };
-        let told = told(&advertised, &answer);
-        let interests = Interests::new(advertised.key, told.interests);
-        let interests = match told.is_verified {
-            true => known.remember(interests),
-            false => Arc::new(interests),
-        };
-        // Meanwhile it may have gone, or have another hash.
-        if remote.get(&client).is_none_or(|own| own.key() != interests.key()) {
-            return;
-        }
-        remote.set(&client, Arc::clone(&interests));
-        for user in remote.take_waiting(&client) {
-            if let (Some(route), Some(_)) = (&route, remote.is_available_to(&client, &user)) {
-                let (user, client, interests) = (&user, &client, &*interests);
-                let event = Event::RemoteClientAvailable { user, client, interests };
-                route.tell(user.domain(), event).await;
-            }
-        }
-    };
-    let stopping = cx.server.tasks.stopping();
-    drop(cx.server.tasks.spawn("capabilities", stopping.run_until_cancelled_owned(work)));
-}
-
-/// Tells features that a client on another server is available to a user, if its interests are known and that is new.
-async fn tell_available(cx: &mut Cx<'_>, user: &BareJid, client: &Jid) {
-    let remote = cx.server.find_shared::<RemoteInterests>();
-    if let Some(interests) = remote.and_then(|remote| remote.is_available_to(client, user)) {
-        let interests = &*interests;
-        lifecycle::tell(cx, Event::RemoteClientAvailable { user, client, interests }).await;
     }
 }
 

@@ -236,3 +236,27 @@ async fn a_contact_on_another_server_hears_of_what_a_user_publishes() {
     }
     two.close().await;
 }
+
+/// Nobody here is a contact of hers, so her client is not asked.
+#[tokio::test]
+async fn a_stranger_on_another_server_is_not_asked_what_its_client_can_do() {
+    let two = Two::certified("").await;
+    let (mut romeo, mut juliet) = (two.a.online("romeo").await, two.b.online("juliet").await);
+    for to in ["romeo@a.example", "nobody@a.example"] {
+        juliet
+            .say(format!(
+                "<presence to='{to}'><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' \
+                 node='urn:x' ver='{to}'/></presence>"
+            ))
+            .await;
+    }
+    romeo.hears("ver='romeo@a.example'").await;
+    juliet
+        .say("<message to='romeo@a.example' type='chat'><body>who art thou</body></message>")
+        .await;
+    romeo.hears("who art thou").await;
+    romeo.say("<message to='juliet@b.example' type='chat'><body>nobody</body></message>").await;
+    let heard = juliet.hears("<body>nobody</body>").await;
+    assert!(!heard.contains("disco#info"), "{heard}");
+    two.close().await;
+}
