@@ -40,14 +40,20 @@ impl Urgency {
     }
 }
 
-/// An event that this server made for a node (XEP-0060 §7.1.2), but not one of the user's own account. Such an event
-/// says what the user has done on another device: read a message, joined a room, muted a contact. A phone that does
-/// not have it notifies when it should not.
+/// An event of a node (XEP-0060 §7.1.2): one that this server made, or that the account of a contact on another server has
+/// sent (XEP-0163 §4.3). Not one of the user's own account: such an event says what the user has done on another device:
+/// read a message, joined a room, muted a contact. A phone that does not have it notifies when it should not.
 fn is_event_of_others(delivery: &Delivery, message: &Message) -> bool {
     let to = delivery.to.as_ref().or(message.head.to.as_ref());
+    let is_event = || {
+        message.content.is_made_of(ns::PUBSUB_EVENT, "event")
+            || message.head.from.as_ref().is_some_and(Jid::is_bare)
+                && message.content.has_received_child(ns::PUBSUB_EVENT, "event")
+                && !message.content.has_received_child(ns::CLIENT, "body")
+    };
     message.kind == MessageKind::Headline
-        && message.content.is_made_of(ns::PUBSUB_EVENT, "event")
         && message.head.from.as_ref().map(Jid::bare_str) != to.map(Jid::bare_str)
+        && is_event()
 }
 
 /// Requests for subscriptions and errors cannot wait, nor can the client's own presence in a room: it says

@@ -11,7 +11,7 @@ use super::{ROOMY, ids, message, open, reason, session};
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Head, Message, MessageKind, Presence, PresenceKind, Stanza};
-use crate::xml::element;
+use crate::xml::{Frame, element};
 
 #[tokio::test(start_paused = true)]
 async fn stanzas_come_out_in_the_order_in_which_they_went_in() {
@@ -195,4 +195,32 @@ async fn an_event_that_waits_replaces_nothing() {
     handle.deliver_addressed(event("romeo@montague.lit")).unwrap();
     assert_eq!(mailbox.filled().now_or_never(), Some(()), "it is the user's own");
     assert_eq!(mailbox.take().0.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_a_contact_on_another_server_waits() {
+    let session = session(ROOMY);
+    let (handle, mailbox) = (session.handle(), session.mailbox());
+    let received = |from: &str, inner: &str| {
+        let xml = format!(
+            "<message from='{from}' to='romeo@montague.lit/orchard' type='headline'>\
+             <event xmlns='{}'><items node='x'/></event>{inner}</message>",
+            ns::PUBSUB_EVENT
+        );
+        Arc::new(Stanza::read(Frame::from_bytes(xml).unwrap()).unwrap())
+    };
+    mailbox.set_inactive(Spared::default());
+    handle.deliver(received("juliet@c.example", "")).unwrap();
+    assert_eq!(mailbox.filled().now_or_never(), None);
+    // Not what a client sends, what people read, or what is the user's own.
+    for now in [
+        received("juliet@c.example/balcony", ""),
+        received("juliet@c.example", "<body>x</body>"),
+        received("romeo@montague.lit", ""),
+    ] {
+        handle.deliver(now).unwrap();
+        assert_eq!(mailbox.filled().now_or_never(), Some(()));
+        drop(mailbox.take());
+        mailbox.set_inactive(Spared::default());
+    }
 }
