@@ -1,16 +1,23 @@
 //! XEP-0424: Message Retraction. A message that its sender retracts becomes a tombstone in the archives of both
 //! sides, and for clients that have not got it yet.
 //!
-//! The message is looked for among the newest of the conversation: a retraction costs at most four pages of the
-//! archive, however large that is. An older message stays, and clients read the retraction behind it.
+//! The message is looked for among the newest of the conversation (`search.rs`): a retraction costs at most four pages of
+//! the archive, however large that is. An older message is looked for later (`older.rs`), among 20,000 of the conversation.
 
-use crate::host::uploads;
-use crate::host::{AddressKind, Cx, Manifest, Module, OurDomain, Registry, Status, Xep};
-use crate::jid::{BareJid, Jid};
+mod older;
+mod search;
+
+use std::sync::Arc;
+
+use self::older::Older;
+use self::search::{Ended, Search, is_of_room};
+use crate::host::{
+    AddressKind, Cx, Manifest, Module, OurDomain, Registry, ServerState, Status, Xep,
+};
+use crate::jid::BareJid;
 use crate::ns;
-use crate::stanza::{Content, Message, MessageKind, Stanza};
-use crate::storage::{self, MessageId, Query, Stored, Way};
-use crate::xml::{Frame, element};
+use crate::stanza::{Message, MessageKind};
+use crate::storage::Way;
 
 /// Makes tombstones of retracted messages.
 pub struct Retraction;
@@ -28,6 +35,11 @@ impl Module for Retraction {
         on.disco_feature_of_registered(ns::RETRACT)
             .disco_feature_of_registered(ns::RETRACT_TOMBSTONE);
         on.disco_feature(AddressKind::Host, ns::RETRACT);
+        on.shared(Older::default());
+    }
+
+    fn start(&self, server: &Arc<ServerState>) {
+        drop(server.tasks.spawn("retraction", older::run(Arc::clone(server))));
     }
 }
 
@@ -55,68 +67,19 @@ pub async fn replace_by_tombstone(cx: &Cx<'_>, owner: &BareJid, way: Way, messag
         true => with.clone(),
         false => with.to_bare().into(),
     };
-    if let Err(error) = replace(cx, owner, way, &with, &id, by).await {
-        tracing::error!(jid = %owner, %error, "a retracted message stays in the archive");
-    }
-}
-
-/// `with`: the other side of the conversation; the whole address, if it is an occupant of a room.
-async fn replace(
-    cx: &Cx<'_>,
-    owner: &BareJid,
-    way: Way,
-    with: &Jid,
-    id: &str,
-    by: &str,
-) -> storage::Result<()> {
-    let archive = cx.server.storage.archive();
-    let mut before: Option<MessageId> = None;
-    for _ in 0..PAGES {
-        let query = Query {
-            with: Some(with.clone()),
-            before,
-            backwards: true,
-            max: PAGE,
-            ..Query::default()
-        };
-        let page = archive.page(owner, &query).await?.unwrap_or_default();
-        let mut of_sender = page.rows.iter().rev().filter(|row| row.way == way);
-        let found = of_sender.find_map(|row| {
-            read(row, id).filter(|(row, message)| row.with == *with || !is_of_room(message))
-        });
-        if let Some((row, mut message)) = found {
-            if !message.content.has_received_child(ns::RETRACT, "retracted") {
-                if cx.server.config.load().files.remove_retracted {
-                    // The message may be stored once for both archives, and the other side may come first.
-                    let author = if way == Way::Sent { owner.clone() } else { row.with.to_bare() };
-                    uploads::remove_named(cx.server, &author, &row.xml).await?;
-                }
-                let stamp = cx.server.clock.now().to_string();
-                let retracted =
-                    element("retracted").ns(ns::RETRACT).attr("id", by).attr("stamp", stamp);
-                message.content = Content::from(retracted);
-                let tombstone = Stanza::Message(message).to_bytes();
-                archive.replace(owner, row.id, tombstone.into()).await?;
+    let (owner, id, by) = (owner.clone(), id.into_owned(), by.to_string());
+    let search = Search { owner, way, with, id, by };
+    match search.replace(cx.server, None, (PAGES, PAGE)).await {
+        Ok(Ended::Done) => {}
+        Ok(Ended::Before(oldest)) => {
+            if !cx.server.shared::<Older>().add(search, oldest) {
+                tracing::info!("a retracted message stays in the archive: too many are looked for");
             }
-            return Ok(());
         }
-        let Some(first) = page.rows.first().filter(|_| !page.complete) else { break };
-        before = Some(first.id);
+        Err(error) => {
+            tracing::error!(jid = %search.owner, %error, "a retracted message stays in the archive");
+        }
     }
-    Ok(())
-}
-
-/// Whether it is a private message in a room: clients and rooms mark it (XEP-0045 §7.5).
-fn is_of_room(message: &Message) -> bool {
-    message.content.has_received_child(ns::MUC_USER, "x")
-}
-
-/// The message, if it has this id and is for people.
-fn read<'a>(row: &'a Stored, id: &str) -> Option<(&'a Stored, Message)> {
-    let stanza = Stanza::read(Frame::from_bytes(row.xml.clone()).ok()?).ok()?;
-    let Stanza::Message(message) = stanza else { return None };
-    let is_for_people = matches!(message.kind, MessageKind::Chat | MessageKind::Normal);
-    (is_for_people && message.head.id.as_deref() == Some(id)).then_some((row, message))
 }
 
 /// Messages of a page.
