@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::error::Problems;
 use super::section::{Fields, section};
-use super::value::{Accounts, Address, Path};
+use super::value::{Accounts, Address, Path, Switch};
 use crate::jid::{BareJid, Jid};
 
 section! {
@@ -27,6 +27,10 @@ section! {
     /// programs (XEP-0377). A server or service of others gets only reports whose users allow that, and does
     /// not learn who reports (XEP-0377 §5).
     forward_reports: Option<Jid> = None => Address, Reload;
+
+    /// Whether a report of an address on another server also goes to the address for abuse that this server announces
+    /// (XEP-0157), if the user allows that. It does not learn who reports, but may guess it from the messages.
+    report_to_origin: bool = false => Switch, Reload;
 }
 
 /// Refuses a socket path that is too long for the kernel.

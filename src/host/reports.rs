@@ -3,6 +3,7 @@
 //! They are documents of the host's own address, so the removal of an account leaves the reports of others about it.
 
 mod forward;
+mod origin;
 mod report;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +38,7 @@ pub async fn all(storage: &dyn Storage, host: &BareJid) -> storage::Result<Vec<Q
 }
 
 /// Puts a report into the queue of its host, tells the accounts of `admin.reports`, and forwards it to
-/// `admin.forward_reports`. If there is no room, it is dropped: a host keeps 500 reports, and 20 of one user.
+/// `admin.forward_reports`, and with `admin.report_to_origin` to the server of the reported address. If there is no room, it is dropped: a host keeps 500 reports, and 20 of one user.
 ///
 /// # Errors
 /// If the store fails.
@@ -60,6 +61,9 @@ pub async fn file(cx: &mut Cx<'_>, report: &Report) -> storage::Result<()> {
             // The user does not wait for it.
             cx.outbox.send_behind(Stanza::Message(message));
         }
+    }
+    if config.admin.report_to_origin {
+        origin::send(cx, report);
     }
     Ok(())
 }

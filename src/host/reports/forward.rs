@@ -10,9 +10,15 @@ use crate::xml::{Frame, element};
 /// The message from a host to the address to which it forwards reports. `is_ours`: the address is of this server.
 /// Others get only what the user allows them, and do not learn who reports (XEP-0377 §5). `None`: they get nothing.
 pub(super) fn message(host: &Jid, to: &Jid, is_ours: bool, report: &Report) -> Option<Message> {
-    if !is_ours && !report.may_go_to_others {
-        return None;
-    }
+    (is_ours || report.may_go_to_others).then(|| written(host, to, is_ours, report))
+}
+
+/// The message from a host to the server of the reported address. The user has allowed that.
+pub(super) fn to_origin(host: &Jid, to: &Jid, report: &Report) -> Message {
+    written(host, to, false, report)
+}
+
+fn written(host: &Jid, to: &Jid, is_ours: bool, report: &Report) -> Message {
     let Report { by, about, reason, text, .. } = report;
     let body = match is_ours {
         true => format!("{by} reports {about} ({reason}): {text}"),
@@ -34,7 +40,7 @@ pub(super) fn message(host: &Jid, to: &Jid, is_ours: bool, report: &Report) -> O
         }
     }
     let head = Head::between(host.clone(), to.clone());
-    Some(Message { head, kind: MessageKind::Normal, content })
+    Message { head, kind: MessageKind::Normal, content }
 }
 
 /// A reported message (XEP-0297). Without its recipient, and the archive that it comes from, nobody knows who reports.

@@ -5,8 +5,10 @@
 
 use crate::host::Cx;
 use crate::host::reports::{self, Report};
+use crate::host::room_readers::{Readable, ReadableRooms};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
+use crate::payload::datetime::Timestamp;
 use crate::payload::stanza_id;
 use crate::storage::{MessageId, Query};
 use crate::xml::ElementRef;
@@ -28,6 +30,8 @@ pub(super) struct Draft {
     may_go_to_others: bool,
     /// Of messages in the user's archive.
     ids: Vec<String>,
+    /// Of messages in the archive of the room that the reported address belongs to.
+    room_ids: Vec<String>,
 }
 
 impl Draft {
@@ -48,17 +52,22 @@ impl Draft {
         }
         let texts = report.children().filter(|child| child.is(report.ns(), "text"));
         let text = texts.map(|child| child.text().trim().to_owned()).collect::<Vec<_>>().join("\n");
-        let is_ours = |child: &ElementRef<'_>| {
-            child.is(ns::STANZA_ID, "stanza-id") && stanza_id::is_by(child, user)
+        let ids_by = |by: &Jid| {
+            let is_it = |child: &ElementRef<'_>| {
+                child.is(ns::STANZA_ID, "stanza-id") && stanza_id::is_by(child, by)
+            };
+            let ids = report.children().filter(is_it).filter_map(|child| child.attr("id"));
+            ids.take(MAX_MESSAGES).map(std::borrow::Cow::into_owned).collect::<Vec<_>>()
         };
-        let ids = report.children().filter(is_ours).filter_map(|child| child.attr("id"));
+        let room = about.to_bare().into_jid();
         Some(Self {
             about: about.clone(),
             reason,
             text: text.chars().take(MAX_TEXT).collect(),
             may_go_to_origin: report.has_child(NS, "report-origin"),
             may_go_to_others: report.has_child(NS, "third-party"),
-            ids: ids.take(MAX_MESSAGES).map(std::borrow::Cow::into_owned).collect(),
+            ids: ids_by(user),
+            room_ids: if room == **user { Vec::new() } else { ids_by(&room) },
         })
     }
 }
@@ -68,7 +77,7 @@ impl Draft {
 pub(super) async fn keep(cx: &mut Cx<'_>, user: &BareJid, drafts: Vec<Draft>) {
     for draft in drafts {
         let messages = messages(cx, user, &draft).await;
-        let Draft { about, reason, text, may_go_to_origin, may_go_to_others, ids: _ } = draft;
+        let Draft { about, reason, text, may_go_to_origin, may_go_to_others, .. } = draft;
         let by = user.clone().into();
         let report =
             Report { by, about, reason, text, may_go_to_origin, may_go_to_others, messages };
@@ -78,35 +87,60 @@ pub(super) async fn keep(cx: &mut Cx<'_>, user: &BareJid, drafts: Vec<Draft>) {
     }
 }
 
-/// The reported messages: those of the reported address in the archive of the user, as far as they are small.
+/// The reported messages: those of the reported address in the archive of the user, and in that of its room, as far as the
+/// user may read it and as they are small.
 async fn messages(cx: &Cx<'_>, user: &BareJid, draft: &Draft) -> Vec<String> {
-    let ids: Vec<MessageId> =
-        draft.ids.iter().filter_map(|id| cx.server.message_ids.read(id)).collect();
+    let mut found = in_archive(cx, user, draft, &draft.ids, None).await;
+    if !draft.room_ids.is_empty() {
+        let room = draft.about.to_bare();
+        let rooms = cx.server.find_shared::<ReadableRooms>();
+        let readable = match rooms.and_then(ReadableRooms::readers) {
+            Some(readers) => readers.readable(cx.server, user, &room).await,
+            None => Ok(None),
+        };
+        match readable {
+            Ok(Some(Readable { since })) => {
+                found.extend(in_archive(cx, &room, draft, &draft.room_ids, since).await);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(jid = %user, %error, "cannot read whether a room can be read");
+            }
+        }
+    }
+    let mut room = MAX_BYTES;
+    found.retain(|xml| {
+        let fits = xml.len() <= room;
+        room -= if fits { xml.len() } else { 0 };
+        fits
+    });
+    found.truncate(MAX_MESSAGES);
+    found
+}
+
+async fn in_archive(
+    cx: &Cx<'_>,
+    archive: &BareJid,
+    draft: &Draft,
+    ids: &[String],
+    start: Option<Timestamp>,
+) -> Vec<String> {
+    let ids: Vec<MessageId> = ids.iter().filter_map(|id| cx.server.message_ids.read(id)).collect();
     if ids.is_empty() {
         return Vec::new();
     }
-    let query = Query {
-        with: Some(draft.about.clone()),
-        ids: Some(ids),
-        max: MAX_MESSAGES,
-        ..Query::default()
-    };
-    let page = match cx.server.storage.archive().page(user, &query).await {
-        Ok(page) => page.unwrap_or_default(),
-        Err(error) => {
-            tracing::error!(jid = %user, %error, "cannot read reported messages");
-            return Vec::new();
+    let (with, ids) = (Some(draft.about.clone()), Some(ids));
+    let query = Query { with, ids, start, max: MAX_MESSAGES, ..Query::default() };
+    match cx.server.storage.archive().page(archive, &query).await {
+        Ok(page) => {
+            let rows = page.unwrap_or_default().rows.into_iter();
+            rows.map(|row| String::from_utf8_lossy(&row.xml).into_owned()).collect()
         }
-    };
-    let mut room = MAX_BYTES;
-    let mut found = Vec::new();
-    for row in page.rows {
-        if row.xml.len() <= room {
-            room -= row.xml.len();
-            found.push(String::from_utf8_lossy(&row.xml).into_owned());
+        Err(error) => {
+            tracing::error!(jid = %archive, %error, "cannot read reported messages");
+            Vec::new()
         }
     }
-    found
 }
 
 /// Bytes of a reason.
