@@ -99,6 +99,8 @@ pub const RECEIPTS: &str = "urn:xmpp:receipts";
 pub const CHAT_MARKERS: &str = "urn:xmpp:chat-markers:0";
 /// XEP-0280.
 pub const CARBONS: &str = "urn:xmpp:carbons:2";
+/// The form with contact addresses of a server, and where it tells about itself (XEP-0157, XEP-0485).
+pub const CONTACT_ADDRESSES: &str = "http://jabber.org/network/serverinfo";
 /// XEP-0027.
 pub const PGP: &str = "jabber:x:encrypted";
 /// XEP-0373.

@@ -2,6 +2,7 @@
 //! Outage Status, the files where clients read what has happened to a server that they cannot reach; and XEP-0485:
 //! PubSub Server Information, which tells programs of the network about the server if the operator wants it.
 
+mod federation;
 mod published;
 
 use std::sync::Arc;
@@ -12,11 +13,12 @@ use crate::config::{Config, ContactConfig};
 use crate::host::{
     AddressKind, Asked, Cx, Discovery, Manifest, Module, Registry, ServerState, Status, Xep,
 };
+use crate::ns;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
 use crate::payload::disco::Info;
 use crate::stanza::StanzaError;
 
-const FORM_TYPE: &str = "http://jabber.org/network/serverinfo";
+const FORM_TYPE: &str = ns::CONTACT_ADDRESSES;
 const OUTAGE_FORM_TYPE: &str = "urn:xmpp:sos:0";
 
 /// Tells where the people who run the server can be reached.
@@ -31,8 +33,7 @@ impl Module for ServerInfo {
                 Xep { number: 128, version: "1.0.1", status: Status::Complete },
                 Xep { number: 157, version: "1.1.1", status: Status::Complete },
                 Xep { number: 455, version: "0.4.0", status: Status::Complete },
-                // No remote domains: there are no connections to other servers yet.
-                Xep { number: 485, version: "1.0.0", status: Status::Partial },
+                Xep { number: 485, version: "1.0.0", status: Status::Complete },
             ],
         }
     }
@@ -43,7 +44,7 @@ impl Module for ServerInfo {
 
     fn configure(&self, config: &Config, on: &mut Registry) {
         if config.pubsub.server_info {
-            on.disco_feature(AddressKind::Host, published::NS);
+            on.disco_feature(AddressKind::Host, federation::NS);
         } else if let Some(form) = contacts(&config.contact) {
             on.form(AddressKind::Host, form);
         }
