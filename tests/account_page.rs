@@ -77,7 +77,9 @@ async fn nobody_does_anything_without_a_login_and_a_form() {
         let page = stranger.get(path).await;
         assert_eq!((page.status, page.header("location")), (303, Some("/account")), "{path}");
     }
-    for deed in ["password", "device", "file", "revoke", "invite", "close", "logout"] {
+    for deed in
+        ["password", "device", "notifications", "file", "revoke", "invite", "close", "logout"]
+    {
         let page = stranger.post(&format!("/account/{deed}"), &[]).await;
         assert_eq!((page.status, page.header("location")), (303, Some("/account")), "{deed}");
     }
@@ -196,6 +198,26 @@ async fn devices_and_files_are_shown_and_removed() {
     assert_eq!(left.iter().map(|device| &*device.id).collect::<Vec<_>>(), ["tablet"]);
     let id = FileId::parse(&file).unwrap();
     assert!(house.storage().files().find(id).await.unwrap().is_none());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_user_chooses_what_push_services_are_told() {
+    let house = House::new(QUICK).await;
+    let romeo = house.account("romeo@localhost", "soldierly").await;
+    let (mut browser, page) = inside(&house, "romeo", "soldierly").await;
+    assert!(page.body.contains("value=\"nothing\" checked"), "{page:?}");
+    let proof = page.token("/account/notifications");
+    let tell = |word| [("token", &*proof), ("tell", word)];
+    let page = browser.post("/account/notifications", &tell("everything")).await;
+    assert_eq!(page.status, 422, "{page:?}");
+    let page = browser.post("/account/notifications", &tell("body")).await;
+    let there = Some("/account?done=notifications");
+    assert_eq!((page.status, page.header("location")), (303, there), "{page:?}");
+    let page = browser.get("/account?done=notifications").await;
+    assert!(page.body.contains("value=\"body\" checked"), "{page:?}");
+    let stored = house.storage().documents().get(&romeo, "push", "").await.unwrap();
+    assert_eq!(stored.as_deref(), Some("<content tell='body'/>"));
     house.close().await;
 }
 

@@ -1,5 +1,6 @@
 //! How much of a message its notification contains. Notifications go through third parties, so by default it is
-//! nothing. A client cannot change that (XEP-0357 §9); an administrator does it for a user who asks.
+//! nothing. A client cannot change that: XEP-0357 §9 wants it out of band. Users do it on their own page, and an
+//! administrator does it for a user who asks.
 
 use crate::archive::policy;
 use crate::jid::{BareJid, Jid};

@@ -6,13 +6,14 @@ use super::who::HOME;
 use super::{login, overview};
 use crate::host::invitations::{self, NotInvited, of_user};
 use crate::host::registration::{self, Refusal};
-use crate::host::{Client, clients_of, log_out_client, uploads};
+use crate::host::{Client, Invalidation, ServerState, clients_of, log_out_client, uploads};
 use crate::http::pages::form::Fields;
 use crate::http::pages::layout::{failed, nothing, see_other};
 use crate::http::pages::new_password;
 use crate::http::pages::shared::Pages;
 use crate::http::pages::visitor::Visitor;
 use crate::jid::BareJid;
+use crate::modules::push::Content;
 use crate::storage::{FileId, InvitationId, StorageError};
 
 /// Does it, and answers with the page that says so.
@@ -32,6 +33,7 @@ pub(super) async fn run(
             }
             found => found.map(|client| client.is_some()),
         },
+        "notifications" => tell(&pages.server, user, fields.get("tell")).await,
         "file" => match FileId::parse(fields.get("id")) {
             Some(id) => uploads::remove_own(&pages.server, user, id).await,
             None => Ok(false),
@@ -57,6 +59,7 @@ pub(super) fn said(name: &str) -> Option<&'static str> {
         "device-knows" => Some(
             "The device was logged out. It knows the password and can log in again: change the password, if you have lost it.",
         ),
+        "notifications" => Some("Push services are told that from now on."),
         "file" => Some("The file was deleted."),
         "revoke" => Some("The invitation does not work any more."),
         _ => None,
@@ -118,6 +121,16 @@ async fn invite(pages: &Pages, visitor: &Visitor, user: &BareJid) -> Response {
             overview::show(pages, visitor, user, None, Some(&refused.to_string())).await
         }
     }
+}
+
+/// Chooses what push services are told of a message. `false` if there is no such choice.
+async fn tell(server: &ServerState, user: &BareJid, word: &str) -> Result<bool, StorageError> {
+    if !Content::WORDS.contains(&word) {
+        return Ok(false);
+    }
+    let done = Content::of_word(word).store(&*server.storage, user).await;
+    server.invalidate(&Invalidation::Push(user.clone()));
+    done.map(|()| true)
 }
 
 /// Logs out a device. `None` if there is none with this id.

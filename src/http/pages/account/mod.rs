@@ -1,4 +1,5 @@
-//! `/account`: an account's own page. Users change their passwords, see and remove devices, files and invitations, take
+//! `/account`: an account's own page. Users change their passwords, see and remove devices, files and invitations, choose
+//! what push services are told, take
 //! their data with them, and close their accounts. Each of these does what a chat client does, by the same functions of
 //! `src/host/`.
 

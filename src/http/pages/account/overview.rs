@@ -16,6 +16,7 @@ use crate::http::pages::shared::Pages;
 use crate::http::pages::visitor::Visitor;
 use crate::http::pages::{new_password, qr};
 use crate::jid::BareJid;
+use crate::modules::push::Content;
 use crate::payload::datetime::Timestamp;
 use crate::storage::{Invitation, Result, StoredFile};
 
@@ -26,6 +27,7 @@ struct Shown {
     /// How many files there are: the newest are shown.
     all_files: u64,
     invitations: Vec<Invitation>,
+    told: Content,
 }
 
 /// Makes the hidden field of a form of this name.
@@ -71,6 +73,7 @@ pub(super) async fn show(
             }
         }
         (devices(&shown.clients, &tokens))
+        (notifications(shown.told, &tokens))
         (files(&shown.files, shown.all_files, &tokens))
         @if config.invitations.enabled { (invited(&shown.invitations, &tokens)) }
         @if config.registration.change_password { (change_password(&tokens)) }
@@ -102,7 +105,8 @@ async fn read(server: &ServerState, user: &BareJid) -> Result<Shown> {
     };
     let (files, all_files) = (uploaded.newest.into_iter().map(with_url).collect(), uploaded.all);
     let invitations = invitations::open_of(&*server.storage, user, now).await?;
-    Ok(Shown { clients, files, all_files, invitations })
+    let told = Content::of(&*server.storage, user).await?;
+    Ok(Shown { clients, files, all_files, invitations, told })
 }
 
 /// The sessions of a user.
@@ -134,6 +138,28 @@ fn devices(clients: &[Client], tokens: &Tokens<'_>) -> Markup {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// What push services are told of a message. XEP-0357 §9 wants this choice outside of the reach of clients.
+fn notifications(told: Content, tokens: &Tokens<'_>) -> Markup {
+    let choices = [
+        (Content::Nothing, "only that there is one"),
+        (Content::Sender, "who has sent it"),
+        (Content::Body, "who has sent it, and its text, if it is not encrypted"),
+    ];
+    html! {
+        section {
+            h2 { "Notifications" }
+            p class="soft" { "Sleeping phones are woken by the services of their makers. Of a new message these are told:" }
+            form method="post" action={ (HOME) "/notifications" } {
+                (tokens.field("notifications"))
+                @for (choice, text) in choices {
+                    p { label { input type="radio" name="tell" value=(choice.word()) checked[choice == told]; " " (text) } }
+                }
+                button type="submit" { "Save" }
             }
         }
     }
