@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
 #![expect(clippy::disallowed_methods, reason = "clients are no tasks of the server")]
 
+#[path = "budgets/nodes.rs"]
+mod nodes;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "support/trust.rs"]

@@ -62,13 +62,13 @@ impl Content {
     /// Whether this server made the content, and its first child has this namespace and name.
     #[must_use]
     pub fn is_made_of(&self, ns: &str, name: &str) -> bool {
-        let is_it = |child: &Bytes| {
-            let rest = child.strip_prefix(b"<").and_then(|rest| rest.strip_prefix(name.as_bytes()));
-            let rest = rest.and_then(|rest| rest.strip_prefix(b" xmlns='"));
-            let rest = rest.and_then(|rest| rest.strip_prefix(ns.as_bytes()));
-            rest.is_some_and(|rest| rest.starts_with(b"'"))
-        };
-        self.frame.is_none() && self.added.first().is_some_and(is_it)
+        self.frame.is_none() && self.added.first().is_some_and(|child| is_written(child, ns, name))
+    }
+
+    /// Whether this server has added a child with this namespace and name.
+    #[must_use]
+    pub fn has_added(&self, ns: &str, name: &str) -> bool {
+        self.added.iter().any(|child| is_written(child, ns, name))
     }
 
     /// Removes every received child for which `which` holds. Returns whether there was one.
@@ -107,6 +107,14 @@ impl From<Node> for Content {
         content.add(&child);
         content
     }
+}
+
+/// Whether an element that this server has written has this namespace and name.
+fn is_written(child: &Bytes, ns: &str, name: &str) -> bool {
+    let rest = child.strip_prefix(b"<").and_then(|rest| rest.strip_prefix(name.as_bytes()));
+    let rest = rest.and_then(|rest| rest.strip_prefix(b" xmlns='"));
+    let rest = rest.and_then(|rest| rest.strip_prefix(ns.as_bytes()));
+    rest.is_some_and(|rest| rest.starts_with(b"'"))
 }
 
 /// Frames are bounded far below 4 GiB.

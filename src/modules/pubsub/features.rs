@@ -1,4 +1,4 @@
-//! What is announced (XEP-0060 §10). What is not there, and why: `docs/decisions/0021-what-pubsub-leaves-out.md`.
+//! What is announced (XEP-0060 §10). What is not there, and why: `docs/decisions/0024-what-pubsub-leaves-out.md`.
 
 use std::sync::LazyLock;
 

@@ -1,0 +1,66 @@
+//! An account with as many nodes as it can ever have: what is asked about all of them is answered, and one of them goes as
+//! fast as it came.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+use waxwing::jid::BareJid;
+use waxwing::payload::datetime::Timestamp;
+use waxwing::payload::node_config::NodeConfig;
+use waxwing::storage::{PubSubNode, Publication, PublishAt};
+
+use crate::{HOME, House};
+
+#[tokio::test]
+async fn an_account_with_100_000_nodes_asks_for_them_and_removes_one() {
+    let house = House::new("[limits]\naccount_nodes = 100000\n").await;
+    let romeo = BareJid::parse("romeo@localhost").unwrap();
+    let store = house.server.state().storage.pubsub();
+    for number in 0..100_000 {
+        let new = PubSubNode {
+            name: format!("urn:example:node:{number:06}"),
+            creator: romeo.clone(),
+            created: Timestamp::from_micros(number),
+            config: NodeConfig::default().to_text(),
+            affiliations: Vec::new(),
+            subscriptions: Vec::new(),
+            items: 0,
+        };
+        let publication = Publication {
+            at: PublishAt::New(new),
+            max_nodes: 100_000,
+            share: None,
+            items: Vec::new(),
+            keep: 1,
+            expire_before: None,
+            within_quota: false,
+        };
+        store.publish(&romeo, &format!("urn:example:node:{number:06}"), publication).await.unwrap();
+    }
+    let mut client = house.login("romeo", "home", HOME).await;
+    let ask = async |client: &mut crate::Peer, id: &str, kind: &str, payload: &str| {
+        client.say(format!("<iq type='{kind}' id='{id}'>{payload}</iq>")).await;
+        let wanted = format!("id='{id}'");
+        let before = timeout(Duration::from_secs(60), client.hears(&wanted)).await.unwrap();
+        // The rest of its start tag.
+        before + &client.hears(">").await
+    };
+    let pubsub = |ns: &str, inner: &str| {
+        format!("<pubsub xmlns='http://jabber.org/protocol/pubsub{ns}'>{inner}</pubsub>")
+    };
+    let one_more = pubsub("", "<create node='one-more'/>");
+    let heard = ask(&mut client, "1", "set", &one_more).await;
+    assert!(heard.contains("type='error'"), "{heard}");
+    let page = "<query xmlns='http://jabber.org/protocol/disco#items'>\
+        <set xmlns='http://jabber.org/protocol/rsm'><max>2</max></set></query>";
+    drop(ask(&mut client, "2", "get", page).await);
+    client.hears("<count>100000</count>").await;
+    drop(ask(&mut client, "3", "get", &pubsub("", "<affiliations/>")).await);
+    client.hears("</affiliations>").await;
+    let delete = pubsub("#owner", "<delete node='urn:example:node:050000'/>");
+    let heard = ask(&mut client, "4", "set", &delete).await;
+    assert!(heard.contains("type='result'"), "{heard}");
+    let heard = ask(&mut client, "5", "set", &one_more).await;
+    assert!(heard.contains("type='result'"), "{heard}");
+    house.close().await;
+}
