@@ -73,7 +73,10 @@ pub(crate) async fn clients_by_resource_take_no_place_of_others(s: Arc<dyn Stora
     let known = s.devices().of(&romeo).await.unwrap();
     assert_eq!(known.len(), MOST_DEVICES + 1);
     assert!(ids(&known).contains(&"phone") && !ids(&known).contains(&"resource/r000"));
-    assert_eq!(known.iter().find(|one| one.id == "resource/r001").unwrap().software.as_deref(), Some("r001"));
+    assert_eq!(
+        known.iter().find(|one| one.id == "resource/r001").unwrap().software.as_deref(),
+        Some("r001")
+    );
 }
 
 pub(crate) async fn so_many_clients_are_known(s: Arc<dyn Storage>) {

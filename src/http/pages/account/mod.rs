@@ -103,16 +103,7 @@ async fn deed(
 }
 
 /// The forms, by the last part of their paths.
-const DEEDS: [&str; 9] = [
-    "close",
-    "device",
-    "file",
-    "invite",
-    "login",
-    "logout",
-    "notifications",
-    "password",
-    "revoke",
-];
+const DEEDS: [&str; 9] =
+    ["close", "device", "file", "invite", "login", "logout", "notifications", "password", "revoke"];
 const STALE: &str =
     "The form was open for too long, or your browser accepts no cookies. Please send it again.";
