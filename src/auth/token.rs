@@ -5,8 +5,7 @@
 //! account's password, and from a random number, which is stored. So neither the database nor a copy of it
 //! contains tokens, and a changed password ends all of them.
 //!
-//! Each client has two tokens at most (XEP-0484 §5.1): the one that it uses, and a newer one that it may not
-//! have received.
+//! Each client has at most two tokens (XEP-0484 §5.1): the one that it uses, and a newer one that may not have arrived.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
