@@ -167,7 +167,7 @@ mod tests {
 
     fn parse(arguments: serde_json::Value) -> Result<ComponentConfig, String> {
         let arguments: Map<_, _> = arguments.as_object().cloned().unwrap();
-        let section = section(&Arguments(arguments), "s\"e\\c\u{7}ret");
+        let section = section(&Arguments(arguments), "s\"e\\c'ret");
         ComponentConfig::parse(&section.map_err(|error: CommandError| error.to_string())?)
     }
 
@@ -181,7 +181,7 @@ mod tests {
         }));
         let component = component.unwrap();
         assert_eq!(component.domain, "irc.example.org");
-        assert_eq!(component.shared_secret().unwrap().text(), "s\"e\\c\u{7}ret");
+        assert_eq!(component.shared_secret().unwrap().text(), "s\"e\\c'ret");
         assert_eq!(component.name.as_deref(), Some("\"I\""));
         assert!(component.subdomains && component.connections == 3);
         assert_eq!(
