@@ -25,7 +25,8 @@ mod tests {
     use super::EXPORTED;
 
     /// What is left out, and why.
-    const LEFT_OUT: [(&str, &str); 4] = [
+    const LEFT_OUT: [(&str, &str); 5] = [
+        ("component", "it belongs to the host"),
         ("report", "it belongs to the host, and is about others"),
         ("revoked-certificate", "a fingerprint of a login that is refused"),
         ("s2s", "it belongs to the host"),
