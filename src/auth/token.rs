@@ -101,7 +101,7 @@ impl Verifier {
             self.cheapest_keys_and_document(user, KIND, &login.installation).await?;
         let mut slots = Slots::read(document);
         let password =
-            is_known.then(|| PasswordKey { hash: keys.hash, stored_key: keys.stored_key });
+            is_known.then_some(PasswordKey { hash: keys.hash, stored_key: keys.stored_key });
         let key = password.as_ref().map_or(&[][..], |password| &password.stored_key);
         let made_up = Issued::default();
         let mut proven = None;

@@ -7,14 +7,14 @@ mod open;
 mod probe;
 mod stream;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::open::{Opened, Refused};
-use smol_str::SmolStr;
-
 use crate::config::LimitsConfig;
 use crate::host::components::{ComponentQueue, Components, gone};
 use crate::host::{Route as _, ServerState, delegations, privileged_presence, privileges};
@@ -41,16 +41,7 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
     };
     let Opened { domain, connections } = match opened {
         Ok(Ok(opened)) => opened,
-        Ok(Err(Refused { out, error })) => {
-            if let Some(error) = error {
-                if let Some(left_out) = server.shared::<Components>().refusals.note() {
-                    let (condition, text) = (error.condition.as_str(), error.text.as_deref());
-                    tracing::info!(%peer, condition, text, left_out, "component refused");
-                }
-                drop(farewell(channel, out, Some(&error)).await);
-            }
-            return;
-        }
+        Ok(Err(refused)) => return refuse_connection(&server, channel, refused, peer).await,
         Err(_) => return,
     };
     let table = server.shared::<Components>();
@@ -93,6 +84,21 @@ pub async fn serve(router: Arc<Router>, accepted: Accepted) {
     refuse_what_waits(&router, &mut queue).await;
     drop(farewell(channel.into_inner(), Vec::new(), error.as_ref()).await);
     drop(counted);
+}
+
+/// Says why a connection is refused, and ends it.
+async fn refuse_connection(
+    server: &ServerState,
+    channel: Channel,
+    Refused { out, error }: Refused,
+    peer: SocketAddr,
+) {
+    let Some(error) = error else { return };
+    if let Some(left_out) = server.shared::<Components>().refusals.note() {
+        let (condition, text) = (error.condition.as_str(), error.text.as_deref());
+        tracing::info!(%peer, condition, text, left_out, "component refused");
+    }
+    drop(farewell(channel, out, Some(&error)).await);
 }
 
 /// What begins with the first connection of a component: it is told presence, it is asked for its features, and the

@@ -1,15 +1,17 @@
 //! Writes the stanzas of a link on its stream, and reads what the other server says there: with a bidirectional stream
 //! (XEP-0288), its stanzas.
 
+mod end;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::failure::log_error_of_peer;
 use super::flow::Flow;
 use super::incoming::Lanes;
-use super::link::{Link, Previous};
+use super::link::Link;
 use super::managed::{self, Owed, Step};
 use super::on_its_way::{LAST_MOMENT, OnItsWay};
 use super::outgoing::{Action, Opened, Outgoing};
@@ -136,10 +138,7 @@ impl<'a> Stream<'a> {
                 return (Ended::Closed, Some(StreamCondition::SystemShutdown.into()));
             }
             let has_room = self.on_its_way.has_room(&self.connection);
-            let idles_at = if is_quiet { self.idle_at } else { Instant::now() + self.idle };
-            let others = [self.on_its_way.wakes_at(self.patience), ends_at, self.ping.wakes_at()];
-            let wakes_at = others.into_iter().flatten().fold(idles_at, Instant::min);
-            let wakes_at = self.flow.wakes_at(&self.connection, wakes_at);
+            let wakes_at = self.wakes_at(is_quiet, ends_at);
             let may_read = self.flow.may_read(&self.connection);
             let lanes = self.lanes.as_deref().filter(|_| self.owed.is_any());
             tokio::select! {
@@ -173,6 +172,14 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// When something is to be looked at, if nothing happens before. `is_quiet`: nothing is on its way.
+    fn wakes_at(&self, is_quiet: bool, ends_at: Option<Instant>) -> Instant {
+        let idles_at = if is_quiet { self.idle_at } else { Instant::now() + self.idle };
+        let others = [self.on_its_way.wakes_at(self.patience), ends_at, self.ping.wakes_at()];
+        let wakes_at = others.into_iter().flatten().fold(idles_at, Instant::min);
+        self.flow.wakes_at(&self.connection, wakes_at)
+    }
+
     /// Nothing was heard for a while: the other server is asked something, if it can answer on this stream.
     fn ask_whether_it_is_there(&mut self) {
         let is_acknowledged = self.on_its_way.is_acknowledged();
@@ -197,7 +204,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Does what stream management asks for.
-    fn manage(&mut self, step: Step) -> Result<(), StreamError> {
+    fn manage(&mut self, step: &Step) -> Result<(), StreamError> {
         match step {
             Step::Begin => self.lanes().handled.begin(),
             // Those of the other side.
@@ -208,7 +215,7 @@ impl<'a> Stream<'a> {
                 self.owed.ask(entered);
             }
             Step::Handled(h) => {
-                self.sent_any |= self.on_its_way.acknowledged(h, &self.connection)?;
+                self.sent_any |= self.on_its_way.acknowledged(*h, &self.connection)?;
             }
         }
         Ok(())
@@ -238,7 +245,7 @@ impl<'a> Stream<'a> {
                 match action {
                     Action::Send(node) => self.flow.answer(&mut self.connection, &node),
                     Action::Manage(step) => {
-                        if let Err(error) = self.manage(step) {
+                        if let Err(error) = self.manage(&step) {
                             return Some(Some(error));
                         }
                     }
@@ -263,78 +270,7 @@ impl<'a> Stream<'a> {
             }
         }
     }
-
-    /// Ends the stream.
-    async fn end(mut self, ended: Ended, error: Option<StreamError>) -> Ended {
-        let link = self.link;
-        self.sent_any |= self.on_its_way.written(&self.connection);
-        if ended != Ended::Lost {
-            self.sent_any |= self.on_its_way.settle(&mut self.connection).await;
-        }
-        let is_cut = ended == Ended::Lost || self.on_its_way.is_cut(&self.connection);
-        let is_acknowledged = self.on_its_way.is_acknowledged();
-        link.set_opened(None);
-        let is_heard = is_acknowledged || self.machine.is_bidirectional();
-        if matches!(ended, Ended::Asked | Ended::Idle) && is_heard && !is_cut {
-            self.hear_out().await;
-        }
-        let counts = self.machine.own_id().zip(self.on_its_way.counts());
-        let previous =
-            counts.map(|(id, (acked, unacked))| Previous { id: id.clone(), acked, unacked });
-        link.put_back(self.on_its_way.rest());
-        link.set_previous(previous.filter(|previous| previous.unacked > 0));
-        if let Some(lanes) = &self.lanes {
-            lanes.finish().await;
-        }
-        // What it has not taken is sent again: it must not be written any more.
-        if !is_cut {
-            self.acknowledge_last();
-            self.connection.close(error, &link.pair.local).await;
-        }
-        let is_fruitless = link.note_fruits(self.sent_any || link.waiting() == 0);
-        match ended {
-            // Nothing waits: it is no fault to close an unused stream. One that is cut before an acknowledgement comes
-            // is no fault, either, if it does not happen again.
-            Ended::Closed | Ended::Lost
-                if !self.sent_any && link.waiting() > 0 && (!is_acknowledged || is_fruitless) =>
-            {
-                Ended::Useless
-            }
-            ended => ended,
-        }
-    }
-
-    /// The last word before our stream ends: how many stanzas we have handled (XEP-0198 §4).
-    fn acknowledge_last(&mut self) {
-        let lanes = self.lanes.as_ref().filter(|_| self.machine.is_managed());
-        if let Some(lanes) = lanes
-            && !self.connection.has_ended_ours()
-        {
-            self.connection.send(&managed::handled(lanes.handled.count()));
-        }
-    }
-
-    /// We end the stream. What the other server says until it ends its own is carried (RFC 6120 §4.4).
-    async fn hear_out(&mut self) {
-        let until = Instant::now() + LAST_WORDS;
-        if let Some(lanes) = self.lanes.as_ref().filter(|_| self.machine.is_managed()) {
-            drop(timeout_at(until, lanes.finish()).await);
-        }
-        self.acknowledge_last();
-        self.connection.end_ours();
-        self.machine.leave();
-        let to_the_end = async {
-            while self.hear().await.is_none() {
-                if self.connection.exchange().await == Exchanged::Lost {
-                    return;
-                }
-            }
-        };
-        drop(timeout_at(until, to_the_end).await);
-    }
 }
 
 /// Whatever the other server says, a stream is not closed before.
 const SHORTEST_IDLE: Duration = Duration::from_secs(10);
-/// For what the other server says after we have ended our stream.
-const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -165,7 +165,7 @@ mod tests {
     use crate::config::{ComponentConfig, MessageGrant, RequestGrant};
     use crate::host::command::{Arguments, CommandError};
 
-    fn parse(arguments: serde_json::Value) -> Result<ComponentConfig, String> {
+    fn parse(arguments: &serde_json::Value) -> Result<ComponentConfig, String> {
         let arguments: Map<_, _> = arguments.as_object().cloned().unwrap();
         let section = section(&Arguments(arguments), "s\"e\\c'ret");
         ComponentConfig::parse(&section.map_err(|error: CommandError| error.to_string())?)
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_is_said_to_a_command_is_what_the_configuration_would_say() {
-        let component = parse(json!({
+        let component = parse(&json!({
             "component": "IRC.example.org", "name": "\"I\"", "subdomains": true, "connections": 3,
             "roster": "both", "messages": true, "presence": "roster",
             "iq": "http://jabber.org/protocol/pubsub=both urn:x=get",
@@ -203,7 +203,7 @@ mod tests {
             (json!({ "component": "c.example", "presence": "roster" }), "rosters"),
             (json!({ "component": "c.example", "name": "${HOME}" }), "HOME"),
         ] {
-            let found = parse(arguments.clone()).unwrap_err();
+            let found = parse(&arguments).unwrap_err();
             assert!(found.contains(problem), "{arguments}: {found}");
         }
     }

@@ -29,9 +29,19 @@ pub async fn read_remote(cx: &mut Cx<'_>, presence: &Presence) {
     }
     let Some(advertised) = Advertised::of(&presence.content) else { return };
     let Some(user) = presence.head.to.as_ref().map(|to| to.to_bare()) else { return };
-    if !is_subscribed(cx, &user, &client).await {
-        return;
+    if is_subscribed(cx, &user, &client).await {
+        read_interests(cx, remote.clone(), user, client, advertised).await;
     }
+}
+
+/// Looks up what a hash stands for, or asks the client.
+async fn read_interests(
+    cx: &mut Cx<'_>,
+    remote: RemoteInterests,
+    user: BareJid,
+    client: Jid,
+    advertised: Advertised,
+) {
     let before = remote.get(&client).unwrap_or_default();
     if *before.key() == advertised.key {
         return tell_available(cx, &user, &client).await;
@@ -58,7 +68,7 @@ pub async fn read_remote(cx: &mut Cx<'_>, presence: &Presence) {
     // The user waits.
     drop(remote.is_available_to(&client, &user));
     cx.outbox.send(request);
-    let (known, remote, route) = (known.clone(), remote.clone(), cx.server.route());
+    let (known, route) = (known.clone(), cx.server.route());
     let work = async move {
         let answer = answer.within(DEADLINE).await;
         drop(question);

@@ -2,6 +2,7 @@
 
 mod action;
 mod addresses;
+mod carry_out;
 mod features;
 mod finish;
 mod handled;

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
-use super::action::{Action, Actions};
+use super::action::Actions;
 use super::lanes::Lanes;
 use super::machine::Incoming;
 use crate::config::Config;
@@ -17,7 +17,7 @@ use crate::s2s::failure::log_error_of_peer;
 use crate::s2s::flow::Flow;
 use crate::s2s::limits;
 use crate::s2s::link::Link;
-use crate::s2s::managed::{Owed, Step};
+use crate::s2s::managed::Owed;
 use crate::s2s::on_its_way::{LAST_MOMENT, OnItsWay};
 use crate::s2s::pair::Pair;
 use crate::s2s::servers::Servers;
@@ -129,16 +129,8 @@ impl Stream {
         let tasks = &self.servers.server().tasks;
         let (stopping, ending) = (tasks.stopping(), tasks.ending());
         loop {
-            match self.connection.input.next_event() {
-                Ok(None) => {}
-                Ok(Some(StreamEvent::Header(header))) => return Ok(self.machine.header(&header)),
-                Ok(Some(StreamEvent::Element(frame))) => {
-                    let claimed = self.machine.claimed().map(|pair| &*pair.remote);
-                    log_error_of_peer(&frame, claimed, self.connection.peer);
-                    return Ok(self.machine.element(frame));
-                }
-                Ok(Some(StreamEvent::End)) => return Ok(self.machine.ended()),
-                Err(error) => return Ok(self.machine.fail(error.into())),
+            if let Some(actions) = self.hear() {
+                return Ok(actions);
             }
             self.flow.note(&self.connection);
             self.take().await;
@@ -146,23 +138,18 @@ impl Stream {
             if self.is_finished() {
                 return Ok(self.machine.fail(StreamCondition::SystemShutdown.into()));
             }
-            let patience = self.config.limits.write * 2;
-            let on_its_way = self.sending.as_mut().map(|(_, on_its_way)| on_its_way);
-            let (mut has_room, mut others) = (false, [self.ends_at, None]);
-            if let Some(on_its_way) = on_its_way {
-                if on_its_way.is_late(&self.connection, patience) {
-                    return Ok(self.machine.fail(StreamCondition::ConnectionTimeout.into()));
-                }
-                has_room = on_its_way.has_room(&self.connection) && self.machine.is_ready();
-                others[1] = on_its_way.wakes_at(patience);
-            }
+            let (has_room, acknowledged_by) = match self.outlook() {
+                Ok(outlook) => outlook,
+                Err(error) => return Ok(self.machine.fail(error)),
+            };
             let link = self.sending.as_ref().map(|(link, _)| Arc::clone(link));
             let due = match self.machine.is_settled() {
                 false => self.due,
                 true => self.moved + self.config.s2s.idle * 2,
             };
             let may_read = self.flow.may_read(&self.connection);
-            let wakes_at = others.into_iter().flatten().fold(due, Instant::min);
+            let others = [self.ends_at, acknowledged_by].into_iter().flatten();
+            let wakes_at = others.fold(due, Instant::min);
             let wakes_at = self.flow.wakes_at(&self.connection, wakes_at);
             let lanes = self.owed.is_any().then_some(&self.lanes);
             tokio::select! {
@@ -196,6 +183,35 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// What is to be done about the next thing that the peer has said; `None` if there is nothing.
+    fn hear(&mut self) -> Option<Actions> {
+        match self.connection.input.next_event() {
+            Ok(None) => None,
+            Ok(Some(StreamEvent::Header(header))) => Some(self.machine.header(&header)),
+            Ok(Some(StreamEvent::Element(frame))) => {
+                let claimed = self.machine.claimed().map(|pair| &*pair.remote);
+                log_error_of_peer(&frame, claimed, self.connection.peer);
+                Some(self.machine.element(frame))
+            }
+            Ok(Some(StreamEvent::End)) => Some(self.machine.ended()),
+            Err(error) => Some(self.machine.fail(error.into())),
+        }
+    }
+
+    /// Whether more can be written for the peer, and until when it acknowledges what was written.
+    ///
+    /// # Errors
+    /// If it is too late with that.
+    fn outlook(&self) -> Result<(bool, Option<Instant>), StreamError> {
+        let Some((_, on_its_way)) = &self.sending else { return Ok((false, None)) };
+        let patience = self.config.limits.write * 2;
+        if on_its_way.is_late(&self.connection, patience) {
+            return Err(StreamCondition::ConnectionTimeout.into());
+        }
+        let has_room = on_its_way.has_room(&self.connection) && self.machine.is_ready();
+        Ok((has_room, on_its_way.wakes_at(patience)))
     }
 
     /// Takes what waits for the peer, once our stream is open.
@@ -241,55 +257,6 @@ impl Stream {
             if self.early > MOST_EARLY {
                 let text = "prove your domain before you send so much";
                 return Err(Some(StreamCondition::PolicyViolation.text(text)));
-            }
-        }
-        Ok(())
-    }
-
-    async fn carry_out(&mut self, actions: Actions) -> Result<(), Ended> {
-        self.flow.note(&self.connection);
-        let mut todo: std::collections::VecDeque<_> = actions.into_iter().collect();
-        while let Some(action) = todo.pop_front() {
-            match action {
-                Action::Open(header) => self.connection.open(&header),
-                Action::Send(node) => self.flow.answer(&mut self.connection, &node),
-                Action::Restart => self.restart(),
-                Action::Secure => todo.extend(self.secure().await?),
-                Action::Verify(pair, key) => self.verify(pair, key),
-                Action::Refused(pair, why) => {
-                    let pair = pair.as_ref().or(self.machine.claimed());
-                    let (from, to) =
-                        (pair.map(|pair| &*pair.remote), pair.map(|pair| &*pair.local));
-                    tracing::info!(from, to, peer = %self.connection.peer, why, "another server is not believed");
-                }
-                Action::Proven(pair, proof) => {
-                    let metrics = &self.servers.server().metrics;
-                    metrics.server_streams.inc(["in", proof.word()]);
-                    tracing::info!(
-                        from = %pair.remote, to = %pair.local, proof = proof.word(),
-                        peer = %self.connection.peer, "a stream of another server is open"
-                    );
-                    self.servers.remotes.forget(&pair);
-                    let budgets = &self.servers.server().budgets;
-                    self.flow.set_share(|| budgets.remote_traffic.share(Some(&pair.remote), None));
-                    self.connection.set_limits(limits::of_servers(&self.config));
-                    if self.machine.is_bidirectional() && self.sending.is_none() {
-                        let link = self.servers.adopt(&pair, self.connection.peer);
-                        self.sending = link.map(|link| (link, OnItsWay::default()));
-                        if self.machine.is_managed()
-                            && let Some((_, on_its_way)) = &mut self.sending
-                        {
-                            on_its_way.count_from_now(&self.connection);
-                        }
-                    }
-                }
-                Action::Manage(Step::Resume(id)) => self.resume(&id).await,
-                Action::Manage(step) => self.manage(step).map_err(Some)?,
-                Action::Stanza(domain, frame) => {
-                    let lang = self.connection.input.lang();
-                    self.lanes.read(domain, frame, lang).await.map_err(Some)?;
-                }
-                Action::Close(error) => return Err(error),
             }
         }
         Ok(())

@@ -1,0 +1,62 @@
+//! Carries out what the machine of an incoming stream says.
+
+use super::action::{Action, Actions};
+use super::serve::{Ended, Stream};
+use crate::s2s::limits;
+use crate::s2s::managed::Step;
+use crate::s2s::on_its_way::OnItsWay;
+
+impl Stream {
+    /// Carries out these actions, in their order.
+    ///
+    /// # Errors
+    /// How the stream ends.
+    pub(super) async fn carry_out(&mut self, actions: Actions) -> Result<(), Ended> {
+        self.flow.note(&self.connection);
+        let mut todo: std::collections::VecDeque<_> = actions.into_iter().collect();
+        while let Some(action) = todo.pop_front() {
+            match action {
+                Action::Open(header) => self.connection.open(&header),
+                Action::Send(node) => self.flow.answer(&mut self.connection, &node),
+                Action::Restart => self.restart(),
+                Action::Secure => todo.extend(self.secure().await?),
+                Action::Verify(pair, key) => self.verify(pair, key),
+                Action::Refused(pair, why) => {
+                    let pair = pair.as_ref().or(self.machine.claimed());
+                    let (from, to) =
+                        (pair.map(|pair| &*pair.remote), pair.map(|pair| &*pair.local));
+                    tracing::info!(from, to, peer = %self.connection.peer, why, "another server is not believed");
+                }
+                Action::Proven(pair, proof) => {
+                    let metrics = &self.servers.server().metrics;
+                    metrics.server_streams.inc(["in", proof.word()]);
+                    tracing::info!(
+                        from = %pair.remote, to = %pair.local, proof = proof.word(),
+                        peer = %self.connection.peer, "a stream of another server is open"
+                    );
+                    self.servers.remotes.forget(&pair);
+                    let budgets = &self.servers.server().budgets;
+                    self.flow.set_share(|| budgets.remote_traffic.share(Some(&pair.remote), None));
+                    self.connection.set_limits(limits::of_servers(&self.config));
+                    if self.machine.is_bidirectional() && self.sending.is_none() {
+                        let link = self.servers.adopt(&pair, self.connection.peer);
+                        self.sending = link.map(|link| (link, OnItsWay::default()));
+                        if self.machine.is_managed()
+                            && let Some((_, on_its_way)) = &mut self.sending
+                        {
+                            on_its_way.count_from_now(&self.connection);
+                        }
+                    }
+                }
+                Action::Manage(Step::Resume(id)) => self.resume(&id).await,
+                Action::Manage(step) => self.manage(step).map_err(Some)?,
+                Action::Stanza(domain, frame) => {
+                    let lang = self.connection.input.lang();
+                    self.lanes.read(domain, frame, lang).await.map_err(Some)?;
+                }
+                Action::Close(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
