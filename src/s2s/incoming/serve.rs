@@ -204,8 +204,8 @@ impl Stream {
     ///
     /// # Errors
     /// If it is too late with that.
-    fn outlook(&self) -> Result<(bool, Option<Instant>), StreamError> {
-        let Some((_, on_its_way)) = &self.sending else { return Ok((false, None)) };
+    fn outlook(&mut self) -> Result<(bool, Option<Instant>), StreamError> {
+        let Some((_, on_its_way)) = &mut self.sending else { return Ok((false, None)) };
         let patience = self.config.limits.write * 2;
         if on_its_way.is_late(&self.connection, patience) {
             return Err(StreamCondition::ConnectionTimeout.into());
