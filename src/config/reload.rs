@@ -253,6 +253,7 @@ mod tests {
         "'b.example'",
         "'wss://chat.example/ws'",
         "'https://chat.example/http-bind'",
+        "'https://chat.example'",
         "'b.example:5222'",
         "'memory'",
         "'json'",
