@@ -74,11 +74,14 @@ class Terminal:
         self._changed.set()
 
     async def types(self, line, hidden=False):
-        """A line, and Enter when the line is shown: what comes at once is pasted, line ends and all."""
-        for part in (line[:1], line[1:]):
+        """A line, and Enter when the line is shown where one types, at the bottom: what comes at once is pasted, line
+        ends and all."""
+        for part, whole in ((line[:1], line[:1]), (line[1:], line)):
             os.write(self._master, part.encode())
             if not hidden:
-                await self.shows(part)
+                await self._waits_for(
+                    lambda: self.screen.display[-1].rstrip().endswith(whole), f"{whole} to be typed"
+                )
         os.write(self._master, b"\r")
 
     @property
@@ -87,9 +90,11 @@ class Terminal:
 
     async def shows(self, *words):
         """Waits until one line of the screen has all these words."""
-        def found():
-            return any(all(word in line for word in words) for line in self.screen.display)
+        await self._waits_for(
+            lambda: any(all(word in line for word in words) for line in self.screen.display), words
+        )
 
+    async def _waits_for(self, found, what):
         async def until():
             while not found():
                 self._changed.clear()
@@ -98,7 +103,7 @@ class Terminal:
         try:
             await asyncio.wait_for(until(), WAIT_SECONDS)
         except asyncio.TimeoutError:
-            raise AssertionError(f"waited for {words} on the screen:\n{self.text}") from None
+            raise AssertionError(f"waited for {what} on the screen:\n{self.text}") from None
 
 
 class Profanity(Terminal):
