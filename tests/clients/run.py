@@ -164,6 +164,14 @@ def checks(server, args):
             name = f"{program}: {what}"
             if scenario and args.only in name:
                 yield name, lambda: in_process(server, scenario, device, device, next(numbers))
+    if args.chromium and len(args.terminal) == 2:
+        import together
+
+        name = "all clients: are in one room"
+        if args.only in name:
+            modules = str(pathlib.Path(args.converse) / "node_modules")
+            scenario = functools.partial(together.clients_are_in_one_room, args.chromium, modules)
+            yield name, lambda: in_process(server, scenario, rooms.Guest, rooms.Guest, next(numbers))
     for library, command, environment, ways, what in outside(args):
         if what != CUTS and not server.has_all:
             continue
