@@ -1,16 +1,29 @@
 //! Peers that do not read, send too much, or stop in the middle.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use super::house::{Authority, House, Plan, free_port};
+use super::house::{Authority, House, Pair, Plan, free_port};
+use super::peer::Peer;
 use super::remote::{Listening, header, login, open, open_narrow};
 
 fn message(bytes: usize, id: &str) -> String {
     let body = "x".repeat(bytes);
     format!("<message to='x@c.example' id='{id}' type='chat'><body>{body}</body></message>")
+}
+
+/// A peer that reads little, with a bidirectional stream on which so many messages of 200,000 bytes wait for it.
+async fn flooded(romeo: &mut Peer, at: SocketAddr, own: &Pair, messages: usize) -> Peer {
+    let mut peer = open_narrow(at, Some(own), "c.example", "a.example").await;
+    peer.say("<bidi xmlns='urn:xmpp:bidi'/>").await;
+    login(&mut peer, "c.example", "a.example").await;
+    for _ in 0..messages {
+        romeo.say(message(200_000, "flood")).await;
+    }
+    peer
 }
 
 const LIMITS: &str =
@@ -136,15 +149,7 @@ async fn white_space_does_not_stand_for_reading() {
     let more = "[limits]\nwrite = '1 s'\n[budgets]\nremote_per_account = '64 MiB'";
     let (house, at) = House::that_knows_c(&authority, free_port(), more).await;
     let mut romeo = house.online("romeo").await;
-    let mut peer = open_narrow(at, Some(&own), "c.example", "a.example").await;
-    peer.say("<bidi xmlns='urn:xmpp:bidi'/>").await;
-    login(&mut peer, "c.example", "a.example").await;
-    let body = "x".repeat(200_000);
-    for _ in 0..15 {
-        romeo
-            .say(format!("<message to='x@c.example' type='chat'><body>{body}</body></message>"))
-            .await;
-    }
+    let mut peer = flooded(&mut romeo, at, &own, 15).await;
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(200)).await;
         if peer.writer.write_all(b" ").await.is_err() || peer.writer.flush().await.is_err() {
@@ -221,15 +226,7 @@ async fn what_waits_for_a_peer_that_does_not_read_is_counted() {
     let more = "[budgets]\nremote_per_account = '600 KiB'";
     let (house, at) = House::that_knows_c(&authority, free_port(), more).await;
     let mut romeo = house.online("romeo").await;
-    let mut peer = open_narrow(at, Some(&own), "c.example", "a.example").await;
-    peer.say("<bidi xmlns='urn:xmpp:bidi'/>").await;
-    login(&mut peer, "c.example", "a.example").await;
-    let body = "x".repeat(200_000);
-    for _ in 0..30 {
-        romeo
-            .say(format!("<message to='x@c.example' type='chat'><body>{body}</body></message>"))
-            .await;
-    }
+    let peer = flooded(&mut romeo, at, &own, 30).await;
     let error = romeo.hears("<error").await + &romeo.hears("</message>").await;
     assert!(error.contains("too much waits for other servers"), "{error}");
     drop(peer);

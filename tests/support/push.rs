@@ -20,6 +20,8 @@ use waxwing::stanza::{
 };
 use waxwing::xml::Frame;
 
+use super::pass::pass;
+
 /// The feature that brings the service.
 pub(crate) struct PushServer;
 
@@ -107,7 +109,7 @@ impl Service for PushService {
                 let answer = error.answer(&Stanza::Iq(request.clone()));
                 let route = cx.server.route();
                 let task = async move {
-                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    pass(Duration::from_secs(5)).await;
                     if let (Some(route), Some(answer)) = (route, answer) {
                         route.route(answer).await;
                     }

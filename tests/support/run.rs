@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::client::{Came, Client, Transcript, named};
 use super::element::{CLIENT, Element, Piece, STREAMS, elements};
 use super::matcher::{difference, kept};
+use super::pass::pass;
 use super::script::{Action, Deed, Script, Step};
 use super::server::Target;
 use super::substitute::substitute;
@@ -33,6 +34,11 @@ pub(crate) async fn run(script: &Script, path: &str, target: &dyn Target) -> Res
     Ok(())
 }
 
+/// The clock is paused: it moves on only when all tasks wait, so that all has been dealt with that was sent before.
+async fn settle() {
+    pass(Duration::from_millis(10)).await;
+}
+
 struct Conversation<'a> {
     clients: Vec<Client>,
     target: &'a dyn Target,
@@ -46,7 +52,7 @@ impl Conversation<'_> {
         match &step.action {
             Action::Pass(time) => self.pass(*time).await,
             Action::End => {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                settle().await;
                 self.target.restart(Duration::ZERO, false).await
             }
             Action::Restart(down, crashes) => self.restart(*down, *crashes).await,
@@ -77,7 +83,7 @@ impl Conversation<'_> {
     /// When all has been dealt with that was sent before. The connections end with the server, and
     /// what was on its way to clients is gone.
     async fn restart(&mut self, down: Duration, crashes: bool) -> Result<(), String> {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        settle().await;
         self.target.restart(down, crashes).await?;
         for client in self.clients.iter_mut().filter(|client| client.is_connected()) {
             client.lose();
@@ -87,7 +93,7 @@ impl Conversation<'_> {
 
     /// When all has been dealt with that was sent before.
     async fn told(&mut self, events: &[String]) -> Result<(), String> {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        settle().await;
         let told = self.target.told();
         if told == events { Ok(()) } else { Err(format!("told: {told:#?}")) }
     }
