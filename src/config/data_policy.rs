@@ -28,7 +28,8 @@ section! {
     /// How this server handles the data of its users, in a form that clients can show (XEP-0504).
     ///
     /// What the server knows, it tells by itself: how long messages are archived (`archive.age`), whether it sees
-    /// passwords (`auth.plain`), and whether users can remove their accounts (`registration.remove`). Here stands what only you know.
+    /// passwords (`auth.plain`), whether users can remove their accounts (`registration.remove`), and whether they have pages of
+    /// their own where they get their data. Here stands what only you know.
     /// What is not set is not told.
     pub struct DataPolicyConfig = "data_policy";
 
@@ -38,7 +39,7 @@ section! {
     /// Whether the disk with the data is encrypted.
     encrypted_at_rest: bool = false => Switch, Reload;
 
-    /// Whether users can get a copy of all their data.
+    /// Whether users can get a copy of all their data in another way than by their own page, of which the server knows.
     export: bool = false => Switch, Reload;
 
     /// The longest time between two backups.
@@ -49,6 +50,18 @@ section! {
 
     /// Terms of service.
     terms: Vec<String> = Vec::new() => Uris, Reload;
+
+    /// The country where the data are: its law applies.
+    country: Option<String> = None => Text("\"Switzerland\""), Reload;
+
+    /// The region of the country, whose law may differ, too.
+    region: Option<String> = None => Text("\"Ticino\""), Reload;
+
+    /// The town.
+    locality: Option<String> = None => Text("\"Lugano\""), Reload;
+
+    /// More about the place, for users.
+    location: Option<String> = None => Text("\"All data and their copies are in one computing centre.\""), Reload;
 
     /// A sentence for users.
     info: Option<String> = None => Text("\"The server stands in Iceland.\""), Reload;

@@ -8,7 +8,9 @@ use crate::auth;
 use crate::jid::{BareJid, FullJid};
 use crate::payload::datetime::Timestamp;
 use crate::session::{SessionRef, SessionTable};
-use crate::storage::{BY_RESOURCE, Device, Result, Storage};
+use crate::storage::{
+    BY_RESOURCE, Device, PushDevice, PushRegistration, Result, Storage, lasting_resource,
+};
 
 /// A client that has access to an account.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,7 +50,7 @@ pub async fn clients_of(
 }
 
 /// Takes away the access of a client, as far as that can be done: its tokens and its certificate are invalid from now
-/// on. A client that knows the password can log in again, so it is not forgotten unless `forget`. `running`: the
+/// on, and no push wakes it any more; the caller tells [`Invalidation::Push`](super::Invalidation::Push). A client that knows the password can log in again, so it is not forgotten unless `forget`. `running`: the
 /// sessions of the running server, if it runs. The caller closes those of the client afterwards ([`Client::has`]); a
 /// session that it binds later, with a login that it has begun already, closes by itself.
 ///
@@ -71,7 +73,11 @@ pub async fn revoke_client(
     };
     let revocations = running.map(|sessions| &**sessions.revocations());
     let forget = forget || !client.knows_password;
-    auth::revoke_client(storage, revocations, user, id, forget, now).await
+    auth::revoke_client(storage, revocations, user, id, forget, now).await?;
+    for one in storage.push().registrations(user).await?.iter().filter(|one| client.is_of(one)) {
+        storage.push().remove(user, &one.service, Some(&one.node)).await?;
+    }
+    Ok(())
 }
 
 fn listed(
@@ -105,7 +111,8 @@ fn listed(
             }
             None => {
                 let resource = session.jid.resource().unwrap_or_default();
-                if let Some(client) = clients.get_mut(&format!("{BY_RESOURCE}{resource}")) {
+                let lasting = lasting_resource(resource);
+                if let Some(client) = clients.get_mut(&format!("{BY_RESOURCE}{lasting}")) {
                     client.sessions.push(session.jid.clone());
                     client.software = Some(session.client.clone());
                     continue;
@@ -160,9 +167,21 @@ impl Client {
                 auth::is_same_client(revoked, installation.as_deref())
             }
             (None, Some(resource)) => {
-                installation.is_none() && session.jid().resource_part() == resource
+                let own = session.jid().resource_part();
+                installation.is_none() && (own == resource || lasting_resource(own) == resource)
             }
             (None, None) => false,
+        }
+    }
+
+    /// Whether the client has made this push registration.
+    fn is_of(&self, one: &PushRegistration) -> bool {
+        match &one.device {
+            PushDevice::Installation(id) => self.id.strip_prefix(NAMED) == Some(id),
+            PushDevice::Resource(resource) => {
+                let of = self.id.strip_prefix(UNNAMED);
+                of.is_some_and(|of| of == resource || of == lasting_resource(resource))
+            }
         }
     }
 

@@ -1,7 +1,5 @@
 //! The events of which features are told, see [`super::lifecycle`].
 
-use smol_str::SmolStr;
-
 use super::node_change::NodeChange;
 use crate::jid::{BareJid, Jid};
 use crate::session::{Interests, SessionRef};
@@ -87,7 +85,7 @@ pub enum Event<'a> {
         message: &'a Message,
         /// Users of this server, some of whose clients may not hear of it: members who are not in the room, and occupants,
         /// who may have other devices than the one in the room.
-        users: &'a [RoomListener],
+        users: &'a [RoomListener<'a>],
         /// Only members enter: all that is said there is for them.
         is_private: bool,
     },
@@ -132,12 +130,12 @@ pub enum Event<'a> {
 }
 
 /// A user who ought to hear of what is said in a room.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RoomListener {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RoomListener<'a> {
     /// The user.
-    pub user: BareJid,
+    pub user: &'a BareJid,
     /// The nickname that the user has in the room; `None`: no session of the user is in it.
-    pub nick: Option<SmolStr>,
+    pub nick: Option<&'a str>,
 }
 
 /// The kinds of events. See [`Event`].

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Client, ServerState, revoke_client};
+use super::{Client, Invalidation, ServerState, revoke_client};
 use crate::jid::BareJid;
 use crate::session::{CloseReason, SessionRef};
 use crate::storage;
@@ -22,6 +22,7 @@ pub async fn log_out_client(
 ) -> storage::Result<()> {
     let (storage, sessions, now) = (&*server.storage, &*server.sessions, server.clock.now());
     revoke_client(storage, Some(sessions), user, client, false, now).await?;
+    server.invalidate(&Invalidation::Push(user.clone()));
     // Those that are there now: a login may have ended in the meantime.
     for session in sessions.of(user).into_iter().filter(|session| client.has(session)) {
         let reason = CloseReason::Kicked(Some("the user has logged out this client".into()));

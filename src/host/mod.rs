@@ -80,7 +80,7 @@ pub use outbox::Outbox;
 pub use remote_interests::RemoteInterests;
 pub use remote_servers::{RemoteRule, RemoteServers, StreamRow};
 pub use reply::Reply;
-pub use requests::{Answer, RequestError, Requests};
+pub use requests::{Answer, CountsFor, RequestError, Requests};
 pub use roster_lock::{RosterLock, RosterLocks};
 pub use route::Route;
 pub use server_state::{Parts, ServerState};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::access::{Access, AddressKind};
-use super::announced::DiscoFeature;
+use super::announced::{ConfiguredForm, DiscoFeature};
 use super::command::Command;
 use super::context::{
     AccountCommand, Discovery, Entry, HostCommand, IqHandler, Listener, Registry, Service,
@@ -12,7 +12,7 @@ use super::destination::ServiceDomain;
 use super::event::EventKind;
 use super::manifest::Manifest;
 use super::shared_state::{SharedState, SharedStates};
-use crate::payload::data_form::Form;
+use crate::config::Config;
 use crate::payload::disco::{Identity, Info};
 use crate::stanza::IqKind;
 
@@ -55,8 +55,9 @@ impl Registry {
         self
     }
 
-    /// Announces a form of type `result` with a `FORM_TYPE` (XEP-0128 §2).
-    pub fn form(&mut self, address: AddressKind, form: Form) -> &mut Self {
+    /// Announces a form of type `result` with a `FORM_TYPE` (XEP-0128 §2), of the domains that are addresses of this kind. It
+    /// follows from the configuration, and changes with it.
+    pub fn form(&mut self, address: AddressKind, form: ConfiguredForm) -> &mut Self {
         self.announced.form(address, form);
         self
     }
@@ -144,7 +145,13 @@ impl Registry {
         self.answers.keys().copied()
     }
 
-    /// What is announced for addresses of this kind, sorted.
+    /// What is announced for a domain of ours that is an address of this kind, sorted. The same for everybody who asks.
+    #[must_use]
+    pub fn info_of_domain(&self, address: AddressKind, config: &Config, domain: &str) -> Info {
+        self.announced.info_of_domain(address, config, domain)
+    }
+
+    /// What is announced for addresses of this kind, sorted, without what follows from the configuration.
     #[must_use]
     pub fn info(&self, address: AddressKind) -> Info {
         self.announced.info(address)

@@ -49,11 +49,22 @@ struct Waiting {
     /// The session that was asked, if it is one of ours. Another one may have its address later.
     session: Option<SessionRef>,
     reply: oneshot::Sender<Outcome>,
-    /// Its part of the budget.
-    _held: Held,
+    /// Its part of the budget, if it is not in another one.
+    _held: Option<Held>,
 }
 
 type Outcome = Result<Iq, RequestError>;
+
+/// The account in whose budget of requests a request is (`budgets.requests`).
+#[derive(Clone, Copy, Debug)]
+pub enum CountsFor<'a> {
+    /// The account that is asked.
+    Asked,
+    /// The account on whose behalf the server asks.
+    Asking(&'a Jid),
+    /// None: the request is in a budget of its own kind.
+    Nobody,
+}
 
 /// The answer to a request, when it comes. Dropping it gives up waiting.
 #[derive(Debug)]
@@ -96,13 +107,18 @@ impl Requests {
         to: Jid,
         session: Option<SessionRef>,
         (kind, content): (IqKind, Content),
-        by: Option<&Jid>,
+        counts: CountsFor<'_>,
     ) -> Result<(Stanza, Answer), RequestError> {
-        let held = self.0.level.holder(Some(by.unwrap_or(&to).bare_str()), None);
-        held.try_add(1).map_err(|scope| {
+        let account = match counts {
+            CountsFor::Asked => Some(&to),
+            CountsFor::Asking(by) => Some(by),
+            CountsFor::Nobody => None,
+        };
+        let held = account.map(|of| self.0.level.holder(Some(of.bare_str()), None));
+        if let Some(Err(scope)) = held.as_ref().map(|held| held.try_add(1)) {
             self.0.level.count(scope, Action::Error);
-            RequestError::TooMany
-        })?;
+            return Err(RequestError::TooMany);
+        }
         let id = random_id();
         let (reply, outcome) = oneshot::channel();
         let waiting = Waiting { id: id.clone(), from: from.clone(), session, reply, _held: held };
@@ -213,7 +229,7 @@ fn read_back(iq: Iq) -> Iq {
 mod tests {
     use std::time::Duration;
 
-    use super::{Answer, RequestError, Requests};
+    use super::{Answer, CountsFor, RequestError, Requests};
     use crate::config::Config;
     use crate::jid::Jid;
     use crate::limit::{Bounds, Budgets};
@@ -237,8 +253,13 @@ mod tests {
 
     fn ask(requests: &Requests, to: &str) -> Result<(Iq, Answer), RequestError> {
         let payload = element("query").ns("jabber:iq:version");
-        let (request, answer) =
-            requests.begin(jid(SERVER), jid(to), None, (IqKind::Get, payload.into()), None)?;
+        let (request, answer) = requests.begin(
+            jid(SERVER),
+            jid(to),
+            None,
+            (IqKind::Get, payload.into()),
+            CountsFor::Asked,
+        )?;
         let Stanza::Iq(iq) = request else { unreachable!("a request is an iq") };
         Ok((iq, answer))
     }

@@ -9,7 +9,8 @@ use super::command::ServerControl;
 use super::destination::{Destination, DomainError, Domains, Host, OurDomain, ServiceDomain};
 use super::shared_state::{SharedState, SharedStates};
 use super::{
-    AccountCache, Admins, Answer, Invalidation, RemoteServers, RequestError, Requests, Route,
+    AccountCache, Admins, Answer, CountsFor, Invalidation, RemoteServers, RequestError, Requests,
+    Route,
 };
 use crate::auth::Derivations;
 use crate::clock::Clock;
@@ -229,23 +230,23 @@ impl ServerState {
         kind: IqKind,
         content: impl Into<Content>,
     ) -> Result<(Stanza, Answer), RequestError> {
-        self.request_by(None, from, to, kind, content)
+        self.request_for(CountsFor::Asked, from, to, kind, content)
     }
 
-    /// The same for somebody else (`by`), for whom it counts, instead of the account that is asked.
+    /// The same, if it does not count for the account that is asked.
     ///
     /// # Errors
     /// [`RequestError::TooMany`].
-    pub fn request_by(
+    pub fn request_for(
         &self,
-        by: Option<&Jid>,
+        counts: CountsFor<'_>,
         from: Jid,
         to: Jid,
         kind: IqKind,
         content: impl Into<Content>,
     ) -> Result<(Stanza, Answer), RequestError> {
         let session = to.to_full().and_then(|full| self.sessions.find(&full));
-        self.requests.begin(from, to, session, (kind, content.into()), by)
+        self.requests.begin(from, to, session, (kind, content.into()), counts)
     }
 
     /// Counts refusals of the store because an account stores too much.

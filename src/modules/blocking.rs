@@ -5,6 +5,7 @@
 //! clients.
 
 mod report;
+mod request;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -151,7 +152,9 @@ async fn block(cx: &mut Cx<'_>, user: &BareJid, payload: &ElementRef<'_>) -> IqR
         }
     }
     push(cx, user, &items("block", &jids));
-    report::keep(cx, user, reports(user, payload)).await;
+    let reports = reports(user, payload);
+    request::drop_reported(cx, user, &reports).await?;
+    report::keep(cx, user, reports).await;
     Ok(None)
 }
 

@@ -26,6 +26,7 @@ impl Module for Bookmarks {
             xeps: &[
                 Xep { number: 48, version: "1.2", status: Status::Complete },
                 Xep { number: 402, version: "1.2.0", status: Status::Complete },
+                Xep { number: 411, version: "1.1.0", status: Status::Complete },
             ],
         }
     }
@@ -33,6 +34,7 @@ impl Module for Bookmarks {
     fn register(&self, on: &mut Registry) {
         on.disco_feature_of_registered("urn:xmpp:bookmarks:1#compat");
         on.disco_feature_of_registered("urn:xmpp:bookmarks:1#compat-pep");
+        on.disco_feature_of_registered("urn:xmpp:bookmarks-conversion:0");
         on.listener(EventKind::ItemsChanged, &Self);
     }
 }

@@ -1,17 +1,15 @@
 //! XEP-0504: Data Policy. Tells users how the server handles their data: what the configuration says, and what
 //! follows from it.
-//!
-//! A reload changes the form, so it is told by a provider and is no part of the entity capabilities.
+
+mod location;
 
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 use crate::config::Config;
-use crate::host::{AddressKind, Asked, Cx, Discovery, Manifest, Module, Registry, Status, Xep};
+use crate::host::{Access, AddressKind, Manifest, Module, Registry, Status, Xep};
+use crate::ns;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
-use crate::payload::disco::Info;
-use crate::stanza::StanzaError;
+use crate::stanza::IqKind;
 
 const FORM_TYPE: &str = "urn:xmpp:data-policy:0";
 
@@ -23,39 +21,46 @@ impl Module for DataPolicy {
         &Manifest {
             name: "data_policy",
             summary: "Tells users how their data are handled",
-            // Without the place of the data (§3.7), which XEP-0080 tells.
-            xeps: &[Xep { number: 504, version: "0.1.0", status: Status::Partial }],
+            xeps: &[Xep { number: 504, version: "0.1.0", status: Status::Complete }],
         }
     }
 
     fn register(&self, on: &mut Registry) {
-        on.discovery(AddressKind::Host, &Self);
+        on.form(AddressKind::Host, |config, domain| Some(of_host(config, domain)));
+        on.form(AddressKind::Service, |config, _| Some(of_service(config)));
+        let items = (ns::PUBSUB, "pubsub");
+        on.iq(AddressKind::Host, IqKind::Get, items, Access::Public, &location::Location);
     }
 }
 
-#[async_trait]
-impl Discovery for DataPolicy {
-    async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
-        let policy = || policy(&cx.server.config.load());
-        Ok(asked.node.is_none().then(|| Info { forms: vec![policy()], ..Info::default() }))
-    }
-}
-
-/// The form (XEP-0504 §3).
-fn policy(config: &Config) -> Form {
-    let policy = &config.data_policy;
-    let one = |var, kind, value: &str| Field::new(var, kind).values([value]);
+/// The form of hosts (XEP-0504 §3).
+fn of_host(config: &Config, domain: &str) -> Form {
     let auth = if config.auth.plain { "plain" } else { "hidden" };
+    let export = config.data_policy.export || config.pages_url(domain).is_some();
     let mut fields = vec![
         one("auth_data", FieldKind::ListSingle, auth),
         one("full_erasure", FieldKind::Boolean, &config.registration.remove.to_string()),
-        one("data_export", FieldKind::Boolean, &policy.export.to_string()),
-        one("encryption_at_rest", FieldKind::Boolean, &policy.encrypted_at_rest.to_string()),
+        one("data_export", FieldKind::Boolean, &export.to_string()),
     ];
     // Without an archive, messages wait for their reader as long as that takes.
     if config.archive.enabled {
         fields.push(one("data_retention", FieldKind::TextSingle, &retention(config.archive.age)));
     }
+    form(config, fields)
+}
+
+/// The form of services. The host says what holds for accounts.
+fn of_service(config: &Config) -> Form {
+    form(config, Vec::new())
+}
+
+/// What holds for all data that are kept here.
+fn form(config: &Config, mut fields: Vec<Field>) -> Form {
+    let policy = &config.data_policy;
+    // Items of nodes, files, rooms, and messages (XEP-0424).
+    fields.push(one("data_deletion", FieldKind::Boolean, "true"));
+    let at_rest = policy.encrypted_at_rest.to_string();
+    fields.push(one("encryption_at_rest", FieldKind::Boolean, &at_rest));
     if !policy.access.is_empty() {
         let words = policy.access.iter().map(|access| access.word());
         fields.push(Field::new("access_policy", FieldKind::ListMulti).values(words));
@@ -71,6 +76,10 @@ fn policy(config: &Config) -> Form {
     fields.extend(policy.info.as_deref().map(|info| one("extra_info", FieldKind::TextMulti, info)));
     let form = Form::new(FormKind::Result).form_type(FORM_TYPE);
     fields.into_iter().fold(form, Form::field)
+}
+
+fn one(var: &'static str, kind: FieldKind, value: &str) -> Field {
+    Field::new(var, kind).values([value])
 }
 
 /// In hours, at least (XEP-0504 §3.3).

@@ -3,22 +3,24 @@
 //! What is told comes from the registry: what features announce there for all, and what their
 //! providers ([`Discovery`]) tell of items, of nodes, and to the one who asks.
 
-use std::sync::OnceLock;
+mod own_capabilities;
 
 use async_trait::async_trait;
 
 use crate::host::{
     Access, AddressKind, Asked, Cx, Destination, Discovery, IqHandler, IqReply, Manifest, Module,
-    Registry, ServerState, ServiceDomain, SharedState, Status, Xep, delegations,
+    Registry, ServiceDomain, Status, Xep, delegations,
 };
 use crate::jid::{BareJid, Jid};
 use crate::ns;
-use crate::payload::caps;
 use crate::payload::disco::{self, Identity, Info, Item, ItemPage};
 use crate::payload::result_set::SetRequest;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
-use crate::xml::Node;
+
+pub use own_capabilities::server_capabilities;
+
+use own_capabilities::{Capabilities, Own};
 
 /// Tells what the server, its services and its accounts are and can do.
 pub struct Disco;
@@ -148,7 +150,7 @@ fn providers<'a>(cx: &Cx<'a>, to: &Jid) -> Vec<&'a dyn Discovery> {
 /// What is announced for all addresses of this kind. `None` for an address at a service: whether there
 /// is such an address, only the service knows.
 fn announced(cx: &Cx<'_>, to: &Jid) -> Option<Info> {
-    let registry = cx.registry;
+    let (registry, config) = (cx.registry, cx.server.config.load());
     match cx.server.destination(to) {
         Destination::Account(_, user) if is_anonymous(cx, &user) => {
             Some(registry.info_of_anonymous())
@@ -156,10 +158,12 @@ fn announced(cx: &Cx<'_>, to: &Jid) -> Option<Info> {
         Destination::Account(..) | Destination::Session(..) => {
             Some(registry.info(AddressKind::Account))
         }
-        Destination::Host(_) => Some(registry.info(AddressKind::Host)),
+        Destination::Host(host) => {
+            Some(registry.info_of_domain(AddressKind::Host, &config, &host.domain))
+        }
         Destination::Service(at) if *to == at.jid => {
             let service = registry.service_at(at);
-            let mut info = registry.info(AddressKind::Service);
+            let mut info = registry.info_of_domain(AddressKind::Service, &config, to.domain());
             info.add(Info {
                 identities: vec![service.identity()],
                 features: service.disco_features().to_vec(),
@@ -219,51 +223,3 @@ impl Discovery for Services {
         Ok(Some(here.map(item).collect()))
     }
 }
-
-/// The node that the stream features name ([`server_caps`]). What it tells is the same for everybody
-/// (XEP-0115 §6.3).
-struct Capabilities;
-
-#[async_trait]
-impl Discovery for Capabilities {
-    async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
-        let own = own(cx.server, cx.registry);
-        let is_known = asked.node.is_some_and(|node| own.nodes.iter().any(|own| own == node));
-        Ok(is_known.then(|| cx.registry.info(AddressKind::Host)))
-    }
-}
-
-/// The capabilities of the server itself. They do not change while it runs.
-#[derive(Default)]
-struct Own(OnceLock<OwnCaps>);
-
-impl SharedState for Own {}
-
-struct OwnCaps {
-    /// What stream features carry.
-    elements: Vec<Node>,
-    /// The nodes about which it is asked then.
-    nodes: Vec<String>,
-}
-
-fn own<'a>(server: &'a ServerState, registry: &Registry) -> &'a OwnCaps {
-    server.shared::<Own>().0.get_or_init(|| {
-        let info = registry.info(AddressKind::Host);
-        let hash = caps::hash(&info);
-        let (mut elements, mut nodes) =
-            (vec![caps::caps(NODE, &hash)], vec![format!("{NODE}#{hash}")]);
-        if let Some(hash) = caps::hash_2(&info) {
-            elements.push(caps::caps_2(&hash));
-            nodes.push(caps::node_2(&hash));
-        }
-        OwnCaps { elements, nodes }
-    })
-}
-
-/// The elements that stream features carry (XEP-0115 §6.3, XEP-0390 §5.2).
-pub fn server_caps(server: &ServerState, registry: &Registry) -> Vec<Node> {
-    own(server, registry).elements.clone()
-}
-
-/// Names this software (XEP-0115 §4).
-const NODE: &str = "urn:waxwing";

@@ -7,16 +7,10 @@ mod published;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-
 use crate::config::{Config, ContactConfig};
-use crate::host::{
-    AddressKind, Asked, Cx, Discovery, Manifest, Module, Registry, ServerState, Status, Xep,
-};
+use crate::host::{AddressKind, Manifest, Module, Registry, ServerState, Status, Xep};
 use crate::ns;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
-use crate::payload::disco::Info;
-use crate::stanza::StanzaError;
 
 const FORM_TYPE: &str = ns::CONTACT_ADDRESSES;
 const OUTAGE_FORM_TYPE: &str = "urn:xmpp:sos:0";
@@ -39,14 +33,13 @@ impl Module for ServerInfo {
     }
 
     fn register(&self, on: &mut Registry) {
-        on.discovery(AddressKind::Host, &Self);
+        on.form(AddressKind::Host, of_host);
+        on.form(AddressKind::Host, |config, _| outage(config));
     }
 
     fn configure(&self, config: &Config, on: &mut Registry) {
         if config.pubsub.server_info {
             on.disco_feature(AddressKind::Host, federation::NS);
-        } else if let Some(form) = contacts(&config.contact) {
-            on.form(AddressKind::Host, form);
         }
     }
 
@@ -76,27 +69,24 @@ fn empty() -> Form {
     Form::new(FormKind::Result).form_type(FORM_TYPE)
 }
 
-/// What a reload changes (XEP-0455 §2.1), and what differs from host to host (XEP-0485 §3), is no part of the entity
-/// capabilities. Both specifications that have a form of one type share it (XEP-0485 §8.2).
-#[async_trait]
-impl Discovery for ServerInfo {
-    async fn info(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
-        let config = cx.server.config.load();
-        if asked.node.is_some() {
-            return Ok(None);
-        }
-        let mut forms = Vec::new();
-        if config.pubsub.server_info {
-            let node = published::uri(asked.to.domain());
-            let node = Field::new("serverinfo-pubsub-node", FieldKind::TextSingle).value(&node);
-            forms.push(contacts(&config.contact).unwrap_or_else(empty).field(node));
-        }
-        let outage = &config.contact.outage;
-        if !outage.is_empty() {
-            let files = Field::new("external-status-addresses", FieldKind::ListMulti);
-            let form = Form::new(FormKind::Result).form_type(OUTAGE_FORM_TYPE);
-            forms.push(form.field(files.values(outage)));
-        }
-        Ok((!forms.is_empty()).then(|| Info { forms, ..Info::default() }))
+/// The addresses, and the node that tells of the host (XEP-0485 §3). Both specifications have a form of one type, and share it
+/// (XEP-0485 §8.2).
+fn of_host(config: &Config, domain: &str) -> Option<Form> {
+    let node = config.pubsub.server_info.then(|| {
+        let node = published::uri(domain);
+        Field::new("serverinfo-pubsub-node", FieldKind::TextSingle).value(&node)
+    });
+    let contacts = contacts(&config.contact);
+    match node {
+        Some(node) => Some(contacts.unwrap_or_else(empty).field(node)),
+        None => contacts,
     }
+}
+
+/// Where clients read what has happened to the server (XEP-0455 §2.1).
+fn outage(config: &Config) -> Option<Form> {
+    let outage = &config.contact.outage;
+    let files = Field::new("external-status-addresses", FieldKind::ListMulti).values(outage);
+    let form = Form::new(FormKind::Result).form_type(OUTAGE_FORM_TYPE).field(files);
+    (!outage.is_empty()).then_some(form)
 }

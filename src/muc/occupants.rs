@@ -118,9 +118,9 @@ impl Occupants {
         nicks.filter_map(|nick| self.by_nick.get(nick))
     }
 
-    /// The users of all occupants, each once.
-    pub(super) fn users(&self) -> impl Iterator<Item = &BareJid> {
-        self.by_user.keys()
+    /// The users of all occupants, each once, with a nickname of theirs.
+    pub(super) fn users(&self) -> impl Iterator<Item = (&BareJid, &str)> {
+        self.by_user.iter().filter_map(|(user, nicks)| Some((user, nicks.first()?.as_str())))
     }
 
     /// The occupants whose nicknames have this skeleton.

@@ -211,15 +211,10 @@ impl Room {
         self.members.users().filter(is_absent)
     }
 
-    /// All users in the room, each once, in no order, which is the same each time.
-    pub fn present_users(&self) -> impl Iterator<Item = &BareJid> {
+    /// All users in the room, each once, with a nickname that the user has there; most have one. In no order, which is the
+    /// same each time.
+    pub fn present_users(&self) -> impl Iterator<Item = (&BareJid, &str)> {
         self.occupants.users()
-    }
-
-    /// A nickname that a user has in the room; most have one.
-    #[must_use]
-    pub fn nick_of_user(&self, user: &BareJid) -> Option<&SmolStr> {
-        self.occupants.of_user(user).next().map(|occupant| &occupant.nick)
     }
 
     /// All different users in the room.

@@ -177,7 +177,7 @@ impl Default for NodeConfig {
             itemreply: None,
             language: String::new(),
             max_items: Some(1),
-            max_payload_size: MAX_PAYLOAD,
+            max_payload_size: DEFAULT_PAYLOAD,
             notification_type: NotificationType::Headline,
             notify_config: false,
             notify_delete: true,
@@ -210,16 +210,18 @@ impl NodeConfig {
     }
 
     /// The default of this node of an account. What is for the user alone by its specification is made so, even if
-    /// the client does not say it (XEP-0402 §3.3, XEP-0490 §4.2, XEP-0292 §5).
+    /// the client does not say it (XEP-0402 §3.3, XEP-0490 §4.2, XEP-0292 §5). Avatars are for everybody: rooms see them by
+    /// the card, which has what everybody may see (XEP-0398 §6).
     #[must_use]
     pub fn of_account(name: &str) -> Self {
-        let never = SendLast::Never;
+        let untold = |config| Self { send_last_published_item: SendLast::Never, ..config };
         match name {
-            bookmarks::NS | ns::READ_STATE => {
-                Self { send_last_published_item: never, ..Self::private(None) }
-            }
+            bookmarks::NS | ns::READ_STATE => untold(Self::private(None)),
             ns::CONTACT_CARDS => Self::private(None),
-            bookmarks::OLD_NS => Self { send_last_published_item: never, ..Self::private(Some(1)) },
+            ns::AVATAR_DATA | ns::AVATAR_METADATA => {
+                Self { access_model: AccessModel::Open, ..Self::default() }
+            }
+            bookmarks::OLD_NS => untold(Self::private(Some(1))),
             _ => Self::default(),
         }
     }
@@ -294,5 +296,7 @@ impl NodeConfig {
 
 /// Items that a node keeps, at most.
 pub const MAX_ITEMS: usize = 10_000;
-/// Bytes of a payload, at most.
+/// Bytes of a payload that a node may take, at most.
 pub const MAX_PAYLOAD: u32 = 256 * 1024;
+/// Bytes that a node takes by default. With what is around it, such a payload fits into a stanza (`limits.stanza`).
+const DEFAULT_PAYLOAD: u32 = 240 * 1024;

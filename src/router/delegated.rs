@@ -5,7 +5,7 @@ use super::outcome::Outcome;
 use crate::config::ComponentConfig;
 use crate::host::components::Components;
 use crate::host::delegations::{self, BARE_INFO, BARE_ITEMS, PATIENCE};
-use crate::host::{Cx, Halt};
+use crate::host::{CountsFor, Cx, Halt};
 use crate::jid::{BareJid, Jid};
 use crate::modules::blocking;
 use crate::ns;
@@ -59,7 +59,8 @@ fn hand_over(cx: &mut Cx<'_>, iq: &Iq, component: &ComponentConfig) -> Result<Ou
     let link = table.link(&component.domain, (Some(&cx.host.jid), Some(&to))).ok_or_else(away)?;
     let by = iq.head.from.clone();
     let payload = delegations::wrap(iq);
-    let begun = cx.server.request_by(by.as_ref(), cx.host.jid.clone(), to, IqKind::Set, payload);
+    let counts = by.as_ref().map_or(CountsFor::Asked, CountsFor::Asking);
+    let begun = cx.server.request_for(counts, cx.host.jid.clone(), to, IqKind::Set, payload);
     let (request, answer) =
         begun.map_err(|_| Condition::ResourceConstraint.text("too many requests wait"))?;
     let Some(route) = cx.server.route() else { return Err(away()) };

@@ -83,6 +83,7 @@ impl ServerControl for Server {
         let state = self.state();
         let (sessions, now) = (&*state.sessions, state.clock.now());
         host::revoke_client(&*state.storage, Some(sessions), user, client, true, now).await?;
+        state.invalidate(&Invalidation::Push(user.clone()));
         let why = CloseReason::Kicked(Some(reason.into()));
         let meant = sessions.of(user).into_iter().filter(|session| client.has(session));
         Ok(meant.map(|session| session.close(why.clone())).count())

@@ -38,12 +38,29 @@ pub struct DeviceLogin {
 }
 
 impl DeviceLogin {
-    /// The login of a client that has told no id of its installation. `resource`: the one that it wishes for.
+    /// The login of a client that has told no id of its installation. `resource`: the one that it wishes for, or the one
+    /// that was made of its tag (XEP-0386 §3.2.1).
     #[must_use]
     pub fn unnamed(resource: Option<&str>, by_password: bool) -> Self {
+        let resource = resource.map(lasting_resource);
         let id = resource.map_or_else(String::new, |resource| format!("{BY_RESOURCE}{resource}"));
         let software = resource.map(|resource| resource.chars().take(LONGEST_NAME).collect());
         Self { id, software, device: None, by_password }
+    }
+}
+
+/// What a resource has in common with those of the same client at its other logins. The server adds a random part to a tag,
+/// after a `/` (XEP-0386 §3.2.1), and some clients add a number, as in `converse.js-30914258`.
+#[must_use]
+pub fn lasting_resource(resource: &str) -> &str {
+    if let Some((tag, _)) = resource.rsplit_once('/').filter(|(tag, _)| !tag.is_empty()) {
+        return tag;
+    }
+    let without = resource.trim_end_matches(|c: char| c.is_ascii_digit());
+    let is_random = resource.len() - without.len() >= RANDOM_DIGITS;
+    match without.strip_suffix('-').filter(|name| is_random && !name.is_empty()) {
+        Some(name) => name,
+        None => resource,
     }
 }
 
@@ -65,6 +82,8 @@ pub trait DeviceStore: Send + Sync {
     async fn forget_unseen(&self, before: Timestamp, limit: usize) -> Result<u64>;
 }
 
+/// Digits at the end of a resource that a client chooses anew for each login: more than a version or a year has.
+const RANDOM_DIGITS: usize = 5;
 /// Characters of a resource that is shown as the name of the software.
 const LONGEST_NAME: usize = 60;
 /// Before the resource, in the id of a client that has told no id of its installation.
@@ -72,3 +91,25 @@ pub const BY_RESOURCE: &str = "resource/";
 /// The clients of an account that are remembered; those by resource are counted apart, since clients may choose a new
 /// resource each time.
 pub const MOST_DEVICES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::lasting_resource;
+
+    #[test]
+    fn a_client_is_known_without_what_is_random_in_its_resource() {
+        let cases = [
+            ("gajim.8UXHR1CW", "gajim.8UXHR1CW"),
+            ("converse.js-30914258", "converse.js"),
+            ("dino/4s8BfYk2", "dino"),
+            ("/4s8BfYk2", "/4s8BfYk2"),
+            ("office-2026", "office-2026"),
+            ("-30914258", "-30914258"),
+            ("30914258", "30914258"),
+            ("", ""),
+        ];
+        for (resource, lasting) in cases {
+            assert_eq!(lasting_resource(resource), lasting);
+        }
+    }
+}

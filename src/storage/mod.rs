@@ -48,7 +48,7 @@ pub use archive::{
 };
 pub use capability::{CapabilityStore, MAX_CAPABILITIES, MAX_CAPABILITIES_OF_OWNER};
 pub use data_lock::DataLock;
-pub use device::{BY_RESOURCE, Device, DeviceLogin, DeviceStore, MOST_DEVICES};
+pub use device::{BY_RESOURCE, Device, DeviceLogin, DeviceStore, MOST_DEVICES, lasting_resource};
 pub use document::DocumentStore;
 pub use error::{OFFLINE_MESSAGES, Result, StorageError};
 pub use file::{

@@ -108,6 +108,12 @@ const SAMPLES: &[Sample] = &[
     (H, Get, "<query xmlns='jabber:iq:register' @>+</query>"),
     (A, Set, REGISTER),
     (H, Set, REGISTER),
+    (
+        H,
+        Get,
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub' @>+\
+         <items node='http://jabber.org/protocol/geoloc' @>+</items></pubsub>",
+    ),
     (H, Get, "<services xmlns='urn:xmpp:extdisco:2' @>+</services>"),
     (
         H,

@@ -58,6 +58,7 @@ pub(crate) fn cast() -> Script {
         "limits.nodes=131072",
         "limits.stanza=\"1 MiB\"",
         "admin.accounts=[\"romeo@localhost\"]",
+        "data_policy.country=\"Italy\"",
         "external_services.uris=[\"turn:turn.localhost\"]",
         "external_services.secret=\"a-secret-of-the-tests\"",
     ];

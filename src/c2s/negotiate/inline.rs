@@ -25,7 +25,7 @@ impl Driver<'_> {
         inline: &Inline,
     ) -> Result<(Session, Vec<Node>), Condition> {
         let bind = inline.bind().ok_or(Condition::BadRequest)?;
-        let session = self.bind_tagged(machine, &bind).await?;
+        let session = self.bind_tagged(machine, (&bind, inline)).await?;
         let mut bound = Unfinished { router: &self.c2s.router, session: Some(session) };
         let Unfinished { router, session: Some(session) } = &bound else {
             return Err(Condition::InternalServerError);
@@ -83,12 +83,13 @@ impl Driver<'_> {
     async fn bind_tagged(
         &mut self,
         machine: &Negotiation,
-        bind: &ElementRef<'_>,
+        (bind, inline): (&ElementRef<'_>, &Inline),
     ) -> Result<Session, Condition> {
         let tag = bind.child(bind.ns(), "tag").map(|tag| tag.text().into_owned());
         if let Some(tag) = tag.filter(|tag| !tag.is_empty() && tag.len() <= TAG_MAX)
             && let Ok(session) = self.bind_as(machine, Some(&format!("{tag}/{}", random_id())))
         {
+            self.note_unnamed(&session, true, inline.user_agent()).await;
             return Ok(session);
         }
         self.bind(machine, None).await

@@ -127,7 +127,7 @@ fn settings(c2s: &C2s) -> Settings {
         domains: c2s.server().hosts().iter().map(|host| host.domain.to_string()).collect(),
         limits_before_auth: Limits { bytes: limits.stanza_before_auth, idle },
         limits: Limits { bytes: limits.stanza, idle },
-        caps: disco::server_caps(c2s.server(), &c2s.router.registry),
+        caps: disco::server_capabilities(c2s.server(), &c2s.router.registry),
         registration: config.registration.open || config.invitations.enabled,
         invitations: config.invitations.enabled,
         failures: config.auth.failures_per_connection,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::driver::{Driver, Failed};
-use crate::auth::MechanismName;
+use crate::auth::{MechanismName, UserAgent};
 use crate::c2s::hibernate::lost;
 use crate::c2s::negotiation::Negotiation;
 use crate::c2s::session_end::end;
@@ -30,17 +30,30 @@ impl Driver<'_> {
         wished: Option<&str>,
     ) -> Result<Session, Condition> {
         let session = self.bind_as(machine, wished)?;
-        if let Some(mechanism) = self.mechanism.filter(|by| *by != MechanismName::Anonymous)
-            && self.installation.is_none()
-        {
-            let jid = session.handle().jid();
-            let wished = wished.map(|_| jid.resource_part());
-            let by_password = mechanism.is_by_password();
-            let (verifier, since) = (&self.c2s.verifier, self.revocations);
-            let client = DeviceLogin::unnamed(wished, by_password);
-            verifier.note_login(&jid.to_bare(), Some(client), since).await;
-        }
+        self.note_unnamed(&session, wished.is_some(), UserAgent::default()).await;
         Ok(session)
+    }
+
+    /// Notes the login of a client that has told no id. `is_lasting`: the client will have the resource, or its beginning,
+    /// at its next login, too. `agent`: what the client says of itself.
+    pub(super) async fn note_unnamed(
+        &mut self,
+        session: &Session,
+        is_lasting: bool,
+        agent: UserAgent,
+    ) {
+        let mechanism = self.mechanism.filter(|by| *by != MechanismName::Anonymous);
+        let Some(mechanism) = mechanism.filter(|_| self.installation.is_none()) else { return };
+        let jid = session.handle().jid();
+        let resource = is_lasting.then(|| jid.resource_part());
+        let unnamed = DeviceLogin::unnamed(resource, mechanism.is_by_password());
+        let client = DeviceLogin {
+            software: agent.software.or(unnamed.software),
+            device: agent.device,
+            ..unnamed
+        };
+        let (verifier, since) = (&self.c2s.verifier, self.revocations);
+        verifier.note_login(&jid.to_bare(), Some(client), since).await;
     }
 
     /// Binds a session to this resource, or to one of ours.

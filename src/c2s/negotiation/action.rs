@@ -1,7 +1,9 @@
 //! What a negotiation asks of its driver, how far a stream has come, and what does not change meanwhile.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::profile::Inline;
@@ -95,8 +97,8 @@ pub(crate) struct Settings {
     pub(crate) limits_before_auth: Limits,
     /// The limits that are told after authentication.
     pub(crate) limits: Limits,
-    /// The server's capabilities (XEP-0115 §6.3, XEP-0390 §5.2).
-    pub(crate) caps: Vec<Node>,
+    /// The capabilities of the domains (XEP-0115 §6.3, XEP-0390 §5.2).
+    pub(crate) caps: Arc<FxHashMap<String, Vec<Node>>>,
     /// Clients may register accounts (XEP-0077), under TLS: all, or those with an invitation.
     pub(crate) registration: bool,
     /// Clients may show the token of an invitation (XEP-0445), under TLS.

@@ -28,8 +28,7 @@ impl Negotiation {
         let next = match (stage, &self.offer, &self.from) {
             (Stage::Plain, ..) => Action::Send(features::plain()),
             (Stage::Authenticated, ..) => {
-                let caps = self.settings.caps.clone();
-                Action::Send(features::authenticated(self.settings.limits, caps))
+                Action::Send(features::authenticated(self.settings.limits, self.caps()))
             }
             (Stage::Secured, Some(_), Some(from)) if from.local().is_some() => {
                 Action::FindMechanisms(from.clone())

@@ -99,6 +99,11 @@ impl Negotiation {
         &self.domain
     }
 
+    /// The capabilities of the domain.
+    pub(super) fn caps(&self) -> Vec<Node> {
+        self.settings.caps.get(&self.domain).cloned().unwrap_or_default()
+    }
+
     /// The user who has logged in.
     pub(crate) fn user(&self) -> Option<&BareJid> {
         self.user.as_ref()

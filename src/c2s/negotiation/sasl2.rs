@@ -4,7 +4,7 @@
 
 use smallvec::smallvec;
 
-use super::action::{Action, Actions, Settings, Stage};
+use super::action::{Action, Actions, Stage};
 use super::features;
 use super::machine::{Negotiation, State};
 use super::profile::{Inline, NS_BIND, NS_IAP, Profile, decode};
@@ -109,8 +109,7 @@ impl Negotiation {
                 let bound = element("bound").ns(NS_BIND).children(results);
                 let success = self.profile.success(jid.as_str(), [bound]);
                 // Features are the very next element (XEP-0388 §2.6.1).
-                let Settings { limits, caps, .. } = &self.settings;
-                let features = features::bound(is_managed, *limits, caps.clone());
+                let features = features::bound(is_managed, self.settings.limits, self.caps());
                 smallvec![Action::Send(success), Action::Send(features), Action::Run]
             }
             Err(_) => self.fail(StreamCondition::InternalServerError.into()),
@@ -124,7 +123,7 @@ impl Negotiation {
     }
 
     fn features(&self) -> Node {
-        features::authenticated(self.settings.limits, self.settings.caps.clone())
+        features::authenticated(self.settings.limits, self.caps())
     }
 }
 

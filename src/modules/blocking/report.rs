@@ -35,6 +35,11 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// The address that is reported.
+    pub(super) fn about(&self) -> &Jid {
+        &self.about
+    }
+
     /// The report in the `<item/>` of a block, if there is a valid one. Only the first counts.
     pub(super) fn read(user: &BareJid, about: &Jid, item: &ElementRef<'_>) -> Option<Self> {
         let report = item

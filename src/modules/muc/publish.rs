@@ -75,7 +75,8 @@ pub(super) async fn publish(
     Ok(told.lost)
 }
 
-/// Tells the features of a message that may be worth a push.
+/// Tells the features of a message that may be worth a push. It copies nothing of a user: in a large room this is done for
+/// each occupant and each message.
 async fn tell_listeners(
     cx: &mut Cx<'_>,
     room: &Room,
@@ -85,25 +86,26 @@ async fn tell_listeners(
 ) {
     asleep.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
     asleep.dedup();
-    let is_local = |user: &BareJid| cx.server.host(user.domain()).is_some();
-    let turn = usize::try_from(cx.server.clock.now().as_micros()).unwrap_or_default();
     let is_asleep =
         |user: &BareJid| asleep.binary_search_by(|known| known.as_str().cmp(user.as_str())).is_ok();
-    let absent: Vec<_> = room.absent_members().filter(|&user| is_local(user)).collect();
-    cx.keeping.count_deliveries(asleep.len() + absent.len().min(room.limits().absent));
-    // A user whose desktop is in the room may have a phone that is not.
-    let awake = room.present_users().filter(|user| !is_asleep(user));
-    let awake = awake.filter(|&user| is_local(user));
-    let others: Vec<_> = absent.into_iter().chain(awake).collect();
+    let is_meant = |user: &BareJid| cx.server.host(user.domain()).is_some() && Some(user) != author;
+    let absent = room.absent_members().filter(|&user| is_meant(user));
+    let mut others: Vec<_> = absent.map(|user| RoomListener { user, nick: None }).collect();
+    let absent = others.len();
+    let mut users = Vec::new();
+    for (user, nick) in room.present_users().filter(|(user, _)| is_meant(user)) {
+        // A user whose desktop is in the room may have a phone that is not.
+        let group = if is_asleep(user) { &mut users } else { &mut others };
+        group.push(RoomListener { user, nick: Some(nick) });
+    }
     let (all, most) = (others.len(), room.limits().absent);
     if all > most {
         tracing::debug!(room = %room.jid(), others = all, told = most,
             "more users may have devices that are away than are told of one message");
     }
-    let others: Vec<_> = some_of(others, most, turn).into_iter().cloned().collect();
-    let users = asleep.into_iter().chain(others).filter(|user| Some(user) != author);
-    let listener = |user| RoomListener { nick: room.nick_of_user(&user).cloned(), user };
-    let users: Vec<_> = users.map(listener).collect();
+    let turn = usize::try_from(cx.server.clock.now().as_micros()).unwrap_or_default();
+    users.extend(some_of(others, most, turn));
+    cx.keeping.count_deliveries(asleep.len() + absent.min(most));
     if !users.is_empty() {
         let is_private = room.config().members_only;
         let event = Event::RoomMessage { message, users: &users, is_private };

@@ -114,8 +114,7 @@ fn payload(item: &ElementRef<'_>, config: &NodeConfig) -> Result<Bytes, Problem>
             false => Ok(Bytes::new()),
         };
     };
-    let is_typed = config.payload_type.is_empty() || payload.ns() == config.payload_type;
-    if children.next().is_some() || !is_typed {
+    if children.next().is_some() || !is_typed(config, &payload) {
         return Err(Problem::InvalidPayload);
     }
     let bytes = standalone(&payload.to_tree()).map_err(|_| Problem::InvalidPayload)?;
@@ -124,6 +123,24 @@ fn payload(item: &ElementRef<'_>, config: &NodeConfig) -> Result<Bytes, Problem>
     }
     Ok(bytes.into())
 }
+
+/// Whether a payload has the namespace of the node (§7.1.3.6). A type that says what a node is for, and not what its items are,
+/// is not compared: a space contains bookmarks, and a feed entries of Atom (XEP-0503 §3, XEP-0472 §4).
+fn is_typed(config: &NodeConfig, payload: &ElementRef<'_>) -> bool {
+    let wanted = config.payload_type.as_str();
+    wanted.is_empty()
+        || payload.ns() == wanted
+        || PURPOSES.iter().any(|purpose| wanted.starts_with(purpose))
+}
+
+/// How the types begin that say what a node is for (XEP-0503, XEP-0472, XEP-0501, XEP-0508, XEP-0473).
+const PURPOSES: [&str; 5] = [
+    "urn:xmpp:spaces:",
+    "urn:xmpp:microblog:",
+    "urn:xmpp:pubsub-social-feed:",
+    "urn:xmpp:forums:",
+    "urn:xmpp:openpgp:pubsub:",
+];
 
 /// A full node that takes no more (§7.1.3.4). And nobody but an owner takes the place of another one's item.
 async fn check_older(

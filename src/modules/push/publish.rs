@@ -13,7 +13,7 @@ use super::notification::Summary;
 use super::outcome::Outcome;
 use super::publisher::{PAUSE, Publisher, Target};
 use super::{device, registrations};
-use crate::host::{Invalidation, ServerState};
+use crate::host::{CountsFor, Invalidation, ServerState};
 use crate::limit::Held;
 use crate::stanza::{IqKind, Stanza};
 use crate::storage::PushRegistration;
@@ -120,7 +120,8 @@ async fn publish(
     };
     let payload = summary.publish(registration);
     let (from, to) = (host.jid.clone(), registration.service.clone());
-    let answer = match server.request(from, to, IqKind::Set, payload) {
+    // A device that is woken is in `budgets.pushes`. One service wakes the phones of many users, and may be slow.
+    let answer = match server.request_for(CountsFor::Nobody, from, to, IqKind::Set, payload) {
         Err(error) => Err(error),
         Ok((request, answer)) => {
             route.route(readable(request)).await;

@@ -35,11 +35,9 @@ async fn enable(
     service: Jid,
     payload: &ElementRef<'_>,
 ) -> Result<(), StanzaError> {
-    // Our hosts and accounts are no push services. A service of ours may be one, and answers itself.
-    if matches!(
-        cx.server.destination(&service),
-        Destination::Account(..) | Destination::Host(_) | Destination::Session(..)
-    ) {
+    // A host is no push service, and nobody wakes the own device. Any other address may be one, and answers itself.
+    let is_host = matches!(cx.server.destination(&service), Destination::Host(_));
+    if is_host || service.bare_str() == user.as_str() {
         return Err(Condition::BadRequest.text("this address is not a push service"));
     }
     let node = payload.attr("node").map(|node| node.into_owned()).unwrap_or_default();

@@ -29,6 +29,13 @@ impl Default for Registrations {
     }
 }
 
+impl Registrations {
+    /// Whether it is known, without reading, that an account has none.
+    pub(super) fn are_none(&self, user: &BareJid) -> bool {
+        self.0.at_hand(user).is_some_and(|of| of.all.is_empty())
+    }
+}
+
 impl SharedState for Registrations {
     fn invalidate(&self, what: &Invalidation) {
         match what {

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use super::registrations::Registrations;
 use super::wake;
 use crate::host::Cx;
 use crate::host::lifecycle::{Event, Listener};
@@ -14,8 +15,10 @@ pub(super) struct Rooms;
 impl Listener for Rooms {
     async fn on_event(&self, cx: &mut Cx<'_>, event: &Event<'_>) -> Result<(), StanzaError> {
         if let Event::RoomMessage { message, users, is_private } = event {
-            for listener in *users {
-                wake::room_message(cx, listener, message, *is_private).await;
+            // Most users have no registrations: that is known at once.
+            let registrations = cx.server.shared::<Registrations>();
+            for listener in users.iter().filter(|of| !registrations.are_none(of.user)) {
+                wake::room_message(cx, *listener, message, *is_private).await;
             }
         }
         Ok(())

@@ -92,7 +92,7 @@ impl Settings {
     /// room. If the user is not in it, only a bookmark with `autojoin` makes the room notify, and has the nickname.
     pub(super) fn room_notifies(
         &self,
-        listener: &RoomListener,
+        listener: RoomListener<'_>,
         message: &Message,
         is_private: bool,
     ) -> bool {
@@ -105,12 +105,10 @@ impl Settings {
         }
         let default = if is_private { Notify::Always } else { Notify::OnMention };
         let bookmarked = setting.map_or("", |setting| &setting.nick);
-        let nick = listener.nick.as_deref().unwrap_or(bookmarked);
+        let nick = listener.nick.unwrap_or(bookmarked);
         match setting.and_then(|setting| setting.notify).unwrap_or(default) {
             Notify::Always => true,
-            Notify::OnMention => {
-                Occupant { user: &listener.user, room, nick }.is_mentioned(message)
-            }
+            Notify::OnMention => Occupant { user: listener.user, room, nick }.is_mentioned(message),
             Notify::Never => false,
         }
     }

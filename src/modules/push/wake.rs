@@ -64,11 +64,11 @@ pub async fn arrived(
 /// A room on this server has a message for a user whose client may not get it.
 pub(super) async fn room_message(
     cx: &Cx<'_>,
-    listener: &RoomListener,
+    listener: RoomListener<'_>,
     message: &Message,
     is_private: bool,
 ) {
-    let user = &listener.user;
+    let user = listener.user;
     let Some(all) = registered(cx.server, user).await else { return };
     let Some(what) = importance::of(message) else { return };
     if !all.settings.room_notifies(listener, message, is_private)

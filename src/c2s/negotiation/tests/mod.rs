@@ -1,5 +1,7 @@
 //! The negotiation as tables: what has happened, what happens, what is to be done.
 
+use std::sync::Arc;
+
 use super::action::{Action, Actions, Limits, Settings, Stage};
 use super::machine::{Negotiation, State};
 use crate::auth::{Offer, SaslError, Step, TlsFacts, TlsVersion, Upgrade, upgrade_name};
@@ -84,12 +86,15 @@ const TO_RESTARTED: &[Event] = &[OPEN, STARTTLS, Secured, OPEN, PLAIN, Success(N
 const TO_AUTHENTICATED: &[Event] = &[OPEN, STARTTLS, Secured, OPEN, PLAIN, Success(None), OPEN];
 
 fn settings() -> Settings {
+    let caps = |domain: &str| {
+        (domain.to_owned(), vec![element("c").ns("http://jabber.org/protocol/caps")])
+    };
     let limits = |bytes| Limits { bytes, idle: std::time::Duration::from_secs(300) };
     Settings {
         domains: vec!["montague.lit".to_owned(), "capulet.lit".to_owned()],
         limits_before_auth: limits(10_000),
         limits: limits(262_144),
-        caps: vec![element("c").ns("http://jabber.org/protocol/caps")],
+        caps: Arc::new(["montague.lit", "capulet.lit"].map(caps).into_iter().collect()),
         failures: 3,
         registration: false,
         invitations: false,
