@@ -24,7 +24,7 @@ pub fn random() -> Result<String, CommandError> {
 
 const LENGTH: usize = 20;
 
-/// Without `0 O o 1 l I i L`, which people confuse.
+/// The letters and digits without `0 O o 1 l I i L`, which people confuse.
 const ALPHABET: &[u8; 54] = b"23456789ABCDEFGHJKMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz";
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub fn of(message: &Message) -> Option<Importance> {
     }
     let children = || message.content.received_children();
     if children().any(|child| is_call(&child)) {
-        // One that has waited (XEP-0203) rings nowhere any more: it is something to read.
+        // A call that was delayed (XEP-0203) is over: it is only something to read.
         let is_old = message.content.has_added(delay::NS, "delay")
             || message.content.has_received_child(delay::NS, "delay");
         return Some(if is_old { Importance::Message } else { Importance::Call });

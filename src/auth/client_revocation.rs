@@ -9,7 +9,7 @@ use crate::storage::{Result, Storage};
 
 /// Makes the tokens of a client invalid, and its certificate, if it logs in by one. `client`: the id of its
 /// installation. `forget`: whether it is removed from the clients that are known. `running`: the logins of the running
-/// server; those of the client that are under way give neither a session nor a token.
+/// server; those of the client that are running get neither a session nor a token.
 ///
 /// The caller closes the sessions of the client, afterwards.
 ///

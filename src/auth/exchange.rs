@@ -27,7 +27,7 @@ pub struct Exchange {
     /// The account that the client has named before (XEP-0388 §2.3). A login to another one is refused at once.
     claimed: Option<BareJid>,
     has_old_token: bool,
-    /// With which password the client has logged in.
+    /// The password with which the client has logged in.
     proven: Option<PasswordKey>,
     user: Option<String>,
     /// The revocations when it began.

@@ -50,7 +50,7 @@ pub fn certificate_of(client: &str) -> Option<(&str, &str)> {
     Some((&client[..BY_CERTIFICATE.len() + fingerprint.len()], fingerprint))
 }
 
-/// Before the fingerprint. No id that a client tells is like this: it is a UUID.
+/// The prefix before the fingerprint. Ids that clients tell themselves are UUIDs, so none begins like this.
 const BY_CERTIFICATE: &str = "certificate/";
 /// The document kind of certificates that are refused; the key is the fingerprint.
 pub(super) const REVOKED: &str = "revoked-certificate";

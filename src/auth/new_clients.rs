@@ -8,6 +8,6 @@ use crate::storage::DeviceLogin;
 /// Is told of clients that are new to an account that had others before.
 #[async_trait]
 pub trait NewClients: Send + Sync {
-    /// The login was written. The task that has noted it waits for this.
+    /// Called when the login was written. The task that has noted it waits for this.
     async fn added(&self, user: &BareJid, login: &DeviceLogin);
 }

@@ -1,5 +1,5 @@
-//! Which logins give no session any more: access was taken away while they were under way, from an account (a new
-//! password, a removal) or from one client (XEP-0494).
+//! Logins that must not get a session, because access was revoked while they ran: for an account (a new password, a
+//! removal) or for one client (XEP-0494).
 //!
 //! Access is taken away in this order: it is recorded here; tokens are removed, in the account's turn; sessions are
 //! closed. A login reads the count when it begins, and asks when it has its session in the table, and when it gets a
@@ -28,7 +28,7 @@ pub struct Revocations {
 #[derive(Debug)]
 struct Revocation {
     user: BareJid,
-    /// Of one client; `None`: of all.
+    /// The client whose access was revoked; `None`: all clients of the account.
     client: Option<String>,
     /// The count with this one.
     count: u64,

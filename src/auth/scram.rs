@@ -195,7 +195,7 @@ fn is_binding_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-')
 }
 
-/// A nonce: `printable`, without a comma, which ends it.
+/// Whether the text may be a nonce: `printable`, without a comma, which ends it.
 fn is_printable(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
 }

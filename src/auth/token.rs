@@ -33,7 +33,7 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// From a document. What cannot be read is not valid any more.
+    /// From a document. Tokens in a document that cannot be read are no longer valid.
     fn read(document: Option<String>) -> Self {
         document.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default()
     }
@@ -117,7 +117,7 @@ impl Verifier {
         // An account that does not exist has no tokens, whatever is stored in its name.
         let Some(password) = password else { return Err(SaslError::NotAuthorized) };
         let Some((is_new, issued, token)) = proven else {
-            // The client's tokens are of an earlier password: no proof is right any more (XEP-0484 §4.2).
+            // The client's tokens were made for an earlier password: no proof is valid (XEP-0484 §4.2).
             let now = fingerprint(&password.stored_key);
             let mut of_client = slots.new.iter().chain(&slots.current).peekable();
             let had_some = of_client.peek().is_some();
@@ -248,7 +248,7 @@ impl Verifier {
         documents.put(user, KIND, installation, &slots.to_json()).await
     }
 
-    /// An account has tokens for some clients. The ones that were not renewed for longest give way.
+    /// Removes the tokens that were not renewed for longest, so that an account has tokens for a bounded number of clients.
     async fn make_room(&self, user: &BareJid, installation: &str) -> storage::Result<()> {
         let documents = self.storage.documents();
         let all = documents.all(user, KIND).await?;

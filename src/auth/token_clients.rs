@@ -1,5 +1,5 @@
-//! Which clients have a valid token, and how it is taken away, for those who look after the access to an account
-//! (XEP-0494).
+//! Which clients have a valid token, and how it is revoked: users and administrators manage the access to an account
+//! with it (XEP-0494).
 
 use super::token::{Issued, KIND, LIFETIME, Slots, fingerprint};
 use crate::jid::BareJid;

@@ -20,7 +20,7 @@ pub struct Verifier {
     pub(super) clock: Clock,
     pub(super) secret: [u8; 32],
     pub(super) token_key: [u8; 32],
-    /// Logins that give no session any more.
+    /// Logins that must not get a session.
     pub(super) revocations: Arc<Revocations>,
     derivations: Derivations,
     /// The iterations of invented keys. They may change while the server runs.
@@ -83,7 +83,7 @@ impl Verifier {
         self
     }
 
-    /// Shares what is known of logins that give no session any more with those who take access away.
+    /// Uses these revocations, which the code that revokes access shares.
     #[must_use]
     pub fn with_revocations(mut self, revocations: Arc<Revocations>) -> Self {
         self.revocations = revocations;
@@ -149,7 +149,7 @@ impl Verifier {
         user: &BareJid,
         fingerprint: &str,
     ) -> Result<bool, SaslError> {
-        // Whoever revokes it has the turn until it is stored.
+        // A revocation keeps this lock until it is stored.
         let _turn = self.revocations.turn(user).await;
         let found = self.storage.documents().get(user, REVOKED, fingerprint).await;
         let found = found.map_err(|error| {
@@ -199,7 +199,7 @@ impl Verifier {
     }
 }
 
-/// A client was revoked before its login was written: it is not known again, unless it knows the password.
+/// Forgets a client again that was revoked before its login was written, unless it knows the password.
 async fn forget_again(
     storage: &dyn Storage,
     user: &BareJid,

@@ -67,7 +67,8 @@ async fn run(server: &ServerState, accepted: Accepted) {
     }
 }
 
-/// Learns which bytestream the client wants, and enters it. `None` if that is none, or two have entered already.
+/// Reads which bytestream the client wants, and enters it. `None` if there is no such request, or if two connections
+/// have entered already.
 async fn join<'a>(table: &'a Bytestreams, wire: &mut Wire) -> Option<(StreamHash, Waiting<'a>)> {
     let request = socks5::negotiate(wire).await.ok()??;
     let joined = request.hash.and_then(|hash| {
@@ -78,7 +79,7 @@ async fn join<'a>(table: &'a Bytestreams, wire: &mut Wire) -> Option<(StreamHash
     joined.ok()
 }
 
-/// Waits until the bytestream is activated. `None` if the client goes away, or sends much before.
+/// Waits until the bytestream is activated. `None` if the client closes the connection, or sends too much before.
 async fn started(wire: &mut Wire, waiting: &mut Waiting<'_>) -> Option<Start> {
     let mut early = 0;
     let mut buffer = [0; 1024];
@@ -95,5 +96,5 @@ async fn started(wire: &mut Wire, waiting: &mut Waiting<'_>) -> Option<Start> {
     }
 }
 
-/// Bytes that may come too early.
+/// How many bytes may come too early.
 const MOST_EARLY: usize = 64 * 1024;

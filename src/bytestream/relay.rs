@@ -52,7 +52,7 @@ pub(super) async fn relay(
     }
 }
 
-/// One direction. At its end, the other side is told that no more comes; it may still send.
+/// Copies one direction. At its end, the other side is told that nothing more comes; it may still send.
 async fn copy(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
@@ -75,5 +75,5 @@ async fn copy(
     }
 }
 
-/// For each direction.
+/// The size of the buffer for each direction.
 const BUFFER: usize = 32 * 1024;

@@ -55,7 +55,7 @@ pub(super) async fn negotiate(
         }
         IPV4 => 4,
         IPV6 => 16,
-        // Where the address ends is not known: this is the last word (RFC 1928 §6).
+        // The end of the address is unknown, so nothing more can be read after this answer (RFC 1928 §6).
         _ => {
             io.write_all(&[VERSION, Refusal::AddressType as u8, 0, IPV4, 0, 0, 0, 0, 0, 0]).await?;
             return Ok(None);

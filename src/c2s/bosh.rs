@@ -52,7 +52,7 @@ struct Bosh {
     sessions: Sessions,
 }
 
-/// A browser asks whether a page may send requests (CORS).
+/// Answers a browser that asks whether a page may send requests (CORS).
 async fn preflight(State(bosh): State<Arc<Bosh>>, headers: HeaderMap) -> Response {
     let config = bosh.c2s.server().config.load();
     if !is_welcome(&config.listen, &headers) {
@@ -94,7 +94,8 @@ async fn answer(
     }
 }
 
-/// A page is told why it is refused. Without this it sees an error of the network (CORS).
+/// Makes an answer readable for a page, so that it learns why it is refused. Without this it sees an error of the network
+/// (CORS).
 fn told(mut response: Response) -> Response {
     let everybody = HeaderValue::from_static("*");
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, everybody);
@@ -170,7 +171,7 @@ impl Bosh {
         }
     }
 
-    /// Reads a request: before its session is known, no more than a client may send that has not logged in.
+    /// Reads a request. Until its session is known, only as much as a client may send before it logs in.
     /// Returns the session that it names, the limits for it, and all of it.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ async fn wake_device(
     limits: &LimitsConfig,
 ) -> Duration {
     note_waiting(&router.server, session, wait);
-    // After it is noted: what comes from now on wakes the device by itself.
+    // Only after the session is marked as hibernating: each stanza that comes later wakes the device anyway.
     let waiting = session.undelivered();
     let wakes = push::session_waits(&router.server, session.handle(), &waiting);
     if Box::pin(wakes).await { wait.max(limits.resume_with_push) } else { wait }

@@ -57,7 +57,7 @@ impl Keepalive {
         }
     }
 
-    /// So many bytes were read. `is_sign`: something whole was among them. If not, all of them are part of
+    /// Notes that `bytes` were read. `is_sign`: a complete element was among them. If not, all of them are part of
     /// an unfinished stanza.
     pub(super) fn received(&mut self, bytes: usize, is_sign: bool) {
         let now = Instant::now();
@@ -69,7 +69,7 @@ impl Keepalive {
         }
     }
 
-    /// The server did not read for so long. That does not count as silence of the client.
+    /// The server did not read for this time. That does not count as silence of the client.
     pub(super) fn did_not_read(&mut self, time: Duration) {
         self.last_sign += time;
     }

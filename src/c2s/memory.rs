@@ -56,7 +56,7 @@ fn next_to_end(sessions: &[SessionRef], bounds: &Bounds) -> Option<(SessionRef, 
     Some((session.clone(), scope))
 }
 
-/// Between two checks.
+/// The time between two checks.
 const PAUSE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ enum Entry {
 }
 
 impl PendingAcks {
-    /// A stanza was carried to the end. It counts as handled after those before it.
+    /// Adds a stanza that was carried to the end. It counts as handled after those before it.
     pub(super) fn add(&self, session: &Session, taken: Processed, counts: bool) {
         let mut queue = self.queue.lock();
         let waits = queue.is_busy || !queue.entries.is_empty() || !taken.receipts.is_empty();
@@ -66,7 +66,7 @@ impl PendingAcks {
         }
     }
 
-    /// The client asks (`<r/>`). Each request is answered (XEP-0198 §4). The answer comes at once if nothing
+    /// Answers a request of the client (`<r/>`). Each one is answered (XEP-0198 §4). The answer comes at once if nothing
     /// is on its way to the disk. Otherwise it comes when all that came before the request is on the disk, but
     /// after [`ANSWER_WITHIN`] at the latest: then it has the count that is safe by then, and another `<a/>`
     /// follows when the rest is on the disk. So the client gets one `<a/>` if the disk is fast, and not two.
@@ -136,7 +136,7 @@ impl PendingAcks {
         }
     }
 
-    /// Nothing is added any more: [`PendingAcks::settle`] ends when all is on the disk.
+    /// Nothing will be added: [`PendingAcks::settle`] ends when everything is on the disk.
     pub(super) fn close(&self) {
         self.queue.lock().is_closed = true;
         self.filled.notify_one();
@@ -333,8 +333,8 @@ mod tests {
     }
 
     proptest! {
-        /// Receipts come in any order, good or bad; stanzas are handled in the order in which they
-        /// came, each when its last receipt is there, and who was not kept hears of it first.
+        /// Receipts come in any order, good or bad. Stanzas are handled in the order in which they came, each when its last
+        /// receipt is there; the sender of a stanza that could not be stored is told that first.
         #[test]
         fn stanzas_are_handled_in_order_when_their_receipts_are_there(
             receipts in prop::collection::vec(0..3_usize, 1..20),

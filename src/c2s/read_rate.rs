@@ -24,13 +24,12 @@ impl ReadRate {
         Self { turn: FairBudget::new(loops.limits), client }
     }
 
-    /// So many bytes were read. Returns the pause before the client may be read from again, if there must be
-    /// one.
+    /// Notes that `bytes` were read. Returns the pause before more is read from the client; `None`: no pause.
     pub(super) fn read(&self, bytes: usize) -> Option<Pause<'_>> {
         self.client.read(bytes)
     }
 
-    /// A stanza of so many bytes was handled, at this cost in steps of the budget `work`. Waits until the
+    /// Notes that a stanza of this size in bytes was handled, at this cost in steps of the budget `work`. Waits until the
     /// next stanza may be handled.
     ///
     /// # Errors
@@ -68,7 +67,7 @@ pub(super) async fn wait(
     }
 }
 
-/// How much one client may set going before others have their turn. A task that has bytes to read does
+/// How much work one client may cause before other tasks run. A task that has bytes to read does
 /// not yield by itself for a long time, and the tasks that it wakes wait for its thread. Without turns, a
 /// burst of stanzas fills the mailbox of a client that reads all the time, and closes it.
 #[derive(Debug)]
@@ -85,7 +84,7 @@ impl FairBudget {
         Self { stanzas, bytes, left: (stanzas, bytes) }
     }
 
-    /// A stanza of so many bytes was handled. Lets other tasks run if the turn is over.
+    /// Notes that a stanza of this size in bytes was handled. Lets other tasks run if the budget is used up.
     async fn spend(&mut self, bytes: usize) {
         self.left = (self.left.0.saturating_sub(1), self.left.1.saturating_sub(bytes));
         if self.left.0 == 0 || self.left.1 == 0 {

@@ -141,7 +141,7 @@ fn facts() -> SessionFacts {
 }
 
 const PAUSE: Duration = Duration::from_millis(5);
-/// For the features that have something to say to sessions that end.
+/// How long features may take to tell something to sessions that end.
 const BEFORE_LAST_WORDS: Duration = Duration::from_secs(2);
-/// For the sessions that end with the server, before those that were saved are closed.
+/// How long the sessions that end with the server may take, before those that were saved are closed.
 const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -75,7 +75,7 @@ async fn write(server: &ServerState, jid: &FullJid, saved: &SavedSession) -> boo
     }
 }
 
-/// For the other nodes to agree on the horizon.
+/// How long the other nodes may take to agree on the horizon.
 const AGREEMENT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -27,8 +27,8 @@ impl Loops<'_> {
                 let h = root.attr("h").and_then(|h| h.parse().ok());
                 let h =
                     h.ok_or(StreamCondition::InvalidXml.text("h must be a number below 2^32"))?;
-                // If `h` is nothing new, the client is asked again when there is more to acknowledge, not
-                // at once: else the two would ask and answer for ever.
+                // If `h` is nothing new, ask the client again when there is more to acknowledge, not at once: otherwise client and
+                // server would ask and answer for ever.
                 if !self.acknowledged(h).await? {
                     return Ok(());
                 }

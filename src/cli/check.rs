@@ -234,9 +234,9 @@ async fn check_names(config: &Config, found: &mut Vec<Finding>) {
     }
 }
 
-/// Before this time, the program did not exist: the clock is wrong.
+/// The program did not exist before this time: if the clock shows an earlier one, it is wrong.
 const BUILT: &str = "2026-11-01T00:00:00Z";
-/// Fewer connections are probably a mistake.
+/// A limit of fewer connections is probably a mistake.
 const FEW: usize = 900;
 /// The time limit for the answer of a name server.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -59,8 +59,8 @@ async fn serve(place: &Place, options: &Options, log: &LogHandle) -> Result<Exit
             tell(&[NotifyState::Ready]);
             let signal = loop {
                 match signals.next().await {
-                    Told::Reload => reload(options, log, &server),
-                    Told::End(signal) => break signal,
+                    Order::Reload => reload(options, log, &server),
+                    Order::End(signal) => break signal,
                 }
             };
             Ok(signal)
@@ -227,7 +227,7 @@ fn tell(state: &[NotifyState<'_>]) {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Told {
+enum Order {
     /// The signal with this name.
     End(&'static str),
     Reload,
@@ -251,16 +251,16 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Told {
+    async fn next(&mut self) -> Order {
         tokio::select! {
-            _ = self.hangup.recv() => Told::Reload,
-            _ = self.interrupt.recv() => Told::End("SIGINT"),
-            _ = self.terminate.recv() => Told::End("SIGTERM"),
+            _ = self.hangup.recv() => Order::Reload,
+            _ = self.interrupt.recv() => Order::End("SIGINT"),
+            _ = self.terminate.recv() => Order::End("SIGTERM"),
         }
     }
 
     async fn end(&mut self) {
-        while self.next().await == Told::Reload {}
+        while self.next().await == Order::Reload {}
     }
 }
 

@@ -130,7 +130,7 @@ fn welcome(server: &ServerState, domain: &str) -> Vec<u8> {
     out
 }
 
-/// What was not written goes back to its senders.
+/// Returns what was not written to its senders.
 async fn refuse_what_waits(router: &Router, queue: &mut ComponentQueue) {
     queue.close();
     while let Some(stanza) = queue.try_next() {
@@ -138,7 +138,7 @@ async fn refuse_what_waits(router: &Router, queue: &mut ComponentQueue) {
     }
 }
 
-/// Tells the senders that the component is gone.
+/// Tells the senders that the component has disconnected.
 async fn refuse(router: &Router, stanzas: impl IntoIterator<Item = Stanza>) {
     for stanza in stanzas {
         if let Some(answer) = gone().answer(&stanza) {

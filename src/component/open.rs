@@ -120,7 +120,7 @@ async fn wait_as_for_a_guess(
     Ok(())
 }
 
-/// What the component says next. `None` if it is gone.
+/// What the component sends next. `None` if the connection has ended.
 async fn next(
     channel: &mut Channel,
     input: &mut Input,

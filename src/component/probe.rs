@@ -1,5 +1,5 @@
-//! A component has come back: its users are asked for their presence again (RFC 6121 §4.3). It has gone: they are not
-//! available any more.
+//! Presence when a component connects and disconnects. When it connects, the contacts at it are asked for their presence
+//! (RFC 6121 §4.3). When it has disconnected, they are unavailable.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub(super) async fn contacts(router: Arc<Router>, domain: SmolStr) {
     router.probe_contacts(|jid| is_at(&router, jid, &domain)).await;
 }
 
-/// Tells users who are online that their contacts at the component are not available any more: it cannot say so itself.
+/// Tells users who are online that their contacts at the component are unavailable: it cannot say so itself.
 pub(super) async fn gone(router: Arc<Router>, domain: SmolStr) {
     for (user, contact) in router.seen_contacts(|jid| is_at(&router, jid, &domain)).await {
         let server = &router.server;

@@ -38,8 +38,8 @@ section! {
     /// Steps of work per second that all clients at one address may cause on average.
     work_per_address: usize = 50_000 => Count::between(0, 10_000_000), Reload;
 
-    /// Failed logins to one account per minute, on average. Each address from which a login to the
-    /// account succeeded within a week is counted by itself.
+    /// Failed logins to one account per minute, on average. Each address from which a login to the account succeeded
+    /// within a week is counted separately.
     guesses_per_account: u32 = 30 => Count::between(0, 6000), Reload;
 
     /// Failed logins from one address per minute, on average (see `auth.slow_addresses`).
@@ -76,7 +76,7 @@ section! {
     questions: usize = 1_000 => Count::between(0, 10_000_000), Reload;
 
     /// Requests of the server to the clients of one account that wait for an answer at the same time.
-    /// Over the limit, the server asks them no more.
+    /// Over the limit, the server does not ask them.
     requests_per_account: usize = 100 => Count::between(0, 1_000_000), Reload;
 
     /// Requests of the server to all clients and servers together, likewise.

@@ -1,11 +1,11 @@
-//! `[client_state]`: what waits for clients at which nobody looks (XEP-0352 §3).
+//! `[client_state]`: what waits for inactive clients, at which the user does not look (XEP-0352 §3).
 
 use super::section::section;
 use super::value::Switch;
 
 section! {
-    /// What the server does for clients at which nobody looks, which say so themselves (XEP-0352). Each of these spares
-    /// their batteries. A change applies to each client when nobody looks at it the next time.
+    /// What the server does for inactive clients, at which the user does not look. Clients say so themselves (XEP-0352).
+    /// Each option spares their batteries. A change applies to each client when it becomes inactive the next time.
     pub struct ClientStateConfig = "client_state";
 
     /// Presence waits, and only the newest of each contact.

@@ -27,10 +27,9 @@ choice! {
 section! {
     /// How this server handles the data of its users, in a form that clients can show (XEP-0504).
     ///
-    /// What the server knows, it tells by itself: how long messages are archived (`archive.age`), whether it sees
-    /// passwords (`auth.plain`), whether users can remove their accounts (`registration.remove`), and whether they have pages of
-    /// their own where they get their data. Here stands what only you know.
-    /// What is not set is not told.
+    /// The server announces what it knows itself: how long messages are archived (`archive.age`), whether it sees
+    /// passwords (`auth.plain`), whether users can remove their accounts (`registration.remove`), and whether they have
+    /// pages of their own where they get their data. Set here what only you know. What is not set is not announced.
     pub struct DataPolicyConfig = "data_policy";
 
     /// Who can see data of users.

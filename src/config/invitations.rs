@@ -26,7 +26,7 @@ section! {
     enabled: bool = true => Switch, Reload;
 
     /// Who may invite people to make an account. All users may invite people to become their contacts; with "users",
-    /// those who are invited may make an account here for it.
+    /// people who are invited as contacts may also make an account here.
     accounts: Inviters = Inviters::Admins => OneOf(Inviters::WORDS), Reload;
 
     /// How long an invitation can be used, unless the administrator who makes it says otherwise.

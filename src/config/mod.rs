@@ -117,7 +117,7 @@ pub struct Config {
     pub static_files: StaticFilesConfig,
     /// The service for nodes.
     pub pubsub: PubSubConfig,
-    /// Clients at which nobody looks.
+    /// Inactive clients: those at which the user does not look.
     pub client_state: ClientStateConfig,
     /// The services for group chat; at least one, which may be switched off.
     pub rooms: Vec<RoomsConfig>,

@@ -23,7 +23,7 @@ impl Config {
     }
 }
 
-/// As other servers have it.
+/// The default port, the same as that of other servers.
 const PORT: u16 = 7777;
 
 #[cfg(test)]

@@ -62,11 +62,11 @@ section! {
     connect: Duration = seconds(60) => Time::between(seconds(5), minutes(10))
         .not_less("names, connections and certificates need some seconds"), Reload;
 
-    /// An outgoing stream is closed when nothing was sent on it for so long; an incoming one after twice this time.
-    /// Servers are told (XEP-0478).
+    /// An outgoing stream is closed when nothing was sent on it for this time; an incoming one after twice this time.
+    /// The other server is told these limits (XEP-0478).
     idle: Duration = minutes(30) => Time::between(minutes(1), minutes(24 * 60)), Reload;
 
-    /// When nothing was heard on an outgoing stream for so long, the other server is asked whether it is still there
+    /// When nothing was heard on an outgoing stream for this time, the other server is asked whether it is still there
     /// (XEP-0199, XEP-0198), if it answers on this stream. Without an answer within `limits.write`, the stream is lost.
     ping: Duration = minutes(5) => Time::between(seconds(1), minutes(24 * 60)), Reload;
 

@@ -20,7 +20,8 @@ section! {
     /// by chat client (command `strangers` of their own address), administrators by `waxwing user strangers`.
     pub struct StrangersConfig = "strangers";
 
-    /// Their messages. With "wait", users do not hear of what waits: tell them of the command `stranger-requests`.
+    /// Their messages. With "wait", users are not notified of messages that wait: tell them about the command
+    /// `stranger-requests`.
     messages: OfStrangers = OfStrangers::Allow => OneOf(OfStrangers::WORDS), Reload;
 
     /// Their requests to see the user's presence.

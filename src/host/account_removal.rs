@@ -1,5 +1,5 @@
 //! The removal of an account: the same for a client that cancels its registration (XEP-0077 §3.2), for a
-//! command of the administrator, and for whatever comes later.
+//! command of the administrator, and for web pages.
 
 use super::lifecycle::{self, Event};
 use super::{Cx, Invalidation};

@@ -43,13 +43,13 @@ impl Admins {
         Ok(held.contains(bare))
     }
 
-    /// The role of an account has changed.
+    /// Forgets the roles, because the role of an account has changed.
     pub(super) fn forget(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The account was removed, or made. A new account of the same name is not an administrator. Most
-    /// accounts never were: for these nothing is read again.
+    /// Called when the account was removed or made: a new account of the same name is no administrator. Most accounts
+    /// never were one, and for these nothing is read again.
     pub(super) fn forget_if_known(&self, user: &BareJid) {
         if self.held.load().as_ref().is_none_or(|held| held.contains(user.as_str())) {
             self.forget();

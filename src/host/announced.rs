@@ -21,7 +21,7 @@ pub(super) struct DiscoFeature {
     pub(super) address: AddressKind,
     /// Its name: a namespace.
     pub(super) var: &'static str,
-    /// An anonymous user (XEP-0175), who has no account, does not have it.
+    /// Whether only accounts have it: anonymous users (XEP-0175) have none.
     pub(super) needs_account: bool,
 }
 

@@ -126,7 +126,7 @@ pub fn api_token_hash(secret: &str) -> ApiTokenHash {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-/// With this every secret begins, so that it is recognised where it should not be.
+/// Every secret begins with this, so that programs recognise one that was published by mistake.
 const PREFIX: &str = "waxwing_";
 /// Characters of a name.
 const NAME: usize = 64;

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::SharedState;
 use crate::jid::BareJid;
 
-/// Wakes those who wait.
+/// Wakes the tasks that wait for new messages.
 #[derive(Debug, Default)]
 pub struct ArchiveWatchers(Arc<Parts>);
 
@@ -33,7 +33,7 @@ pub struct ArchiveWatch {
 impl SharedState for ArchiveWatchers {}
 
 impl ArchiveWatchers {
-    /// A new message is in the archive of this account: who reads it now finds it.
+    /// Wakes the watchers of this account: a new message is in its archive, where it can be read now.
     pub fn wake(&self, owner: &BareJid) {
         if self.0.count.load(Ordering::Acquire) == 0 {
             return;

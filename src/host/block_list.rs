@@ -18,7 +18,7 @@ pub const KIND: &str = "blocked";
 #[derive(Debug)]
 pub struct BlockLists {
     lists: AccountCache<Arc<BlockList>>,
-    /// Accounts that nobody is logged in to, and that block nobody: nearly all.
+    /// Accounts without sessions that block nobody: nearly all.
     empty: ReadCache<BareJid, ()>,
 }
 
@@ -40,7 +40,7 @@ impl SharedState for BlockLists {
 /// The block list of an account; from memory, if it was used lately.
 ///
 /// # Errors
-/// If the store fails. Then nobody knows who is blocked, and the stanza must not be delivered.
+/// If the store fails. Then it is unknown who is blocked, and the stanza must not be delivered.
 ///
 /// # Panics
 /// If no feature has registered [`BlockLists`].
@@ -74,7 +74,7 @@ pub async fn read_ahead(server: &ServerState, users: &[BareJid]) -> storage::Res
     Ok(())
 }
 
-/// The list of those who block nobody. They share one value.
+/// The empty list. All users who block nobody share one value.
 fn nobody() -> Arc<BlockList> {
     static NOBODY: LazyLock<Arc<BlockList>> = LazyLock::new(Arc::default);
     Arc::clone(&NOBODY)

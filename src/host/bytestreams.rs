@@ -1,7 +1,7 @@
 //! Connections to the proxy for bytestreams (XEP-0065) that wait until the requester activates them. The listener
 //! (`src/bytestream/`) enters them, the service `proxy.<host>` activates them.
 //!
-//! Both clients name the bytestream by a hash of its id and their addresses. Who connects first is not known, so
+//! Both clients name the bytestream by a hash of its id and their addresses. These connections are not authenticated, so
 //! nothing is relayed until the requester says on an authenticated stream which two belong together.
 
 use std::any::Any;
@@ -79,7 +79,7 @@ pub struct Waiting<'a> {
 pub enum NotActive {
     /// One client is connected.
     OneOnly,
-    /// Nobody is.
+    /// No client is connected.
     Unknown,
 }
 
@@ -130,7 +130,7 @@ impl Bytestreams {
         Some(Waiting { table: self, hash, number, start })
     }
 
-    /// Has the two connections that wait for this bytestream relayed.
+    /// Starts the relay between the two connections that wait for this bytestream.
     ///
     /// # Errors
     /// If there are not two. Then nothing changes.

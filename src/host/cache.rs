@@ -56,8 +56,8 @@ impl<V: Clone> AccountCache<V> {
         Self(Cache::with_options(options, Bytes, hasher, lifecycle))
     }
 
-    /// The value of an account, if it is at hand. For what each stanza asks: it allocates nothing, and waits for
-    /// nobody.
+    /// The value of an account, if it is cached. For questions that each stanza asks: it allocates nothing, and never
+    /// waits.
     pub fn at_hand(&self, user: &BareJid) -> Option<V> {
         self.0.get(user).map(|weighed| weighed.value)
     }

@@ -1,5 +1,5 @@
-//! The card of an account (XEP-0054): stored here, changed by the feature that answers requests for it, and by
-//! those that carry over what the user says of himself elsewhere.
+//! The card of an account (XEP-0054): stored here, changed by the feature that answers requests for it, and by features
+//! that copy into it what the user publishes elsewhere.
 
 use super::{Invalidation, ServerState};
 use crate::jid::BareJid;

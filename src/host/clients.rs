@@ -16,7 +16,8 @@ use crate::storage::{
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Client {
     /// What it is called here: `client/` and the id of its installation (XEP-0388 §2.3, and
-    /// [`auth::certificate_client`]); `session/` and the resource, for a client that has told no id; `other`, for clients that have told no resource either.
+    /// [`auth::certificate_client`]); `session/` and the resource, for a client that has told no id; `other`, for clients
+    /// that have told no resource either.
     pub id: String,
     /// Its sessions.
     pub sessions: Vec<FullJid>,
@@ -24,9 +25,9 @@ pub struct Client {
     pub first_seen: Timestamp,
     /// The last login.
     pub last_seen: Timestamp,
-    /// It has proven the password that the account has now.
+    /// Whether it has proven the password that the account has now.
     pub knows_password: bool,
-    /// It has a valid token (XEP-0484).
+    /// Whether it has a valid token (XEP-0484).
     pub has_token: bool,
     /// The name of the software.
     pub software: Option<String>,
@@ -50,9 +51,10 @@ pub async fn clients_of(
 }
 
 /// Takes away the access of a client, as far as that can be done: its tokens and its certificate are invalid from now
-/// on, and no push wakes it any more; the caller tells [`Invalidation::Push`](super::Invalidation::Push). A client that knows the password can log in again, so it is not forgotten unless `forget`. `running`: the
+/// on, and no push wakes it; the caller tells [`Invalidation::Push`](super::Invalidation::Push). A client that knows the
+/// password can log in again, so it is not forgotten unless `forget`. `running`: the
 /// sessions of the running server, if it runs. The caller closes those of the client afterwards ([`Client::has`]); a
-/// session that it binds later, with a login that it has begun already, closes by itself.
+/// session that it binds later, by a login that has already begun, closes on its own.
 ///
 /// # Errors
 /// If the store fails.
@@ -151,7 +153,7 @@ fn known(device: Device) -> Client {
 }
 
 impl Client {
-    /// It has logged in by a certificate (XEP-0178 §2).
+    /// Whether it has logged in by a certificate (XEP-0178 §2).
     #[must_use]
     pub fn has_certificate(&self) -> bool {
         self.id.strip_prefix(NAMED).is_some_and(|id| auth::certificate_of(id).is_some())
@@ -185,7 +187,7 @@ impl Client {
         }
     }
 
-    /// A client of which nothing is known but that it was there at this time.
+    /// A client of which only this is known: it was there at this time.
     fn seen(id: String, at: Timestamp) -> Self {
         Self {
             id,
@@ -200,9 +202,9 @@ impl Client {
     }
 }
 
-/// Before the id of an installation.
+/// The prefix before the id of an installation.
 const NAMED: &str = "client/";
-/// Before the resource of a client that has told no id.
+/// The prefix before the resource of a client that has told no id.
 const UNNAMED: &str = "session/";
 /// All clients that have told neither an id nor a resource.
 const OTHER: &str = "other";

@@ -1,7 +1,7 @@
 //! The connections of external components (XEP-0114), and what is sent to them. A component has a domain that is
 //! configured, and any number of addresses there, which this server does not know.
 //!
-//! Who sends to a component never waits for it: its queue is bounded, and what does not fit is refused.
+//! Senders never wait for a component: its queue is bounded, and what does not fit is refused.
 
 use std::hash::{BuildHasher, BuildHasherDefault};
 use std::net::SocketAddr;
@@ -130,7 +130,7 @@ impl Components {
 }
 
 impl Components {
-    /// Queues a stanza between two addresses when there is room. `make` makes it then; `None`: none any more.
+    /// Queues a stanza between two addresses when there is room. `make` makes it then; `None`: there is none to send.
     pub async fn send_patiently(
         &self,
         domain: &str,
@@ -179,7 +179,7 @@ impl ComponentQueue {
         stanza.inspect(|stanza| self.taken(stanza))
     }
 
-    /// No more is taken.
+    /// Closes the queue: nothing more is taken.
     pub fn close(&mut self) {
         self.receiver.close();
     }

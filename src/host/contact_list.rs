@@ -19,7 +19,7 @@ pub struct Contact {
     pub subscription: Subscription,
     /// The user has asked for a subscription and has no answer yet (RFC 6121 §3.1.2).
     pub pending_out: bool,
-    /// It is in the user's roster. `false`: it is only a request.
+    /// Whether it is in the user's roster. `false`: it is only a request.
     pub listed: bool,
     /// The groups that the user has put it in, each once.
     pub groups: Box<[String]>,
@@ -39,7 +39,7 @@ pub struct ContactList {
 #[derive(Debug)]
 pub struct ContactLists {
     lists: AccountCache<Arc<ContactList>>,
-    /// What an account that nobody is logged in to has of one contact.
+    /// One contact of an account without sessions.
     single: ReadCache<(BareJid, Jid), Option<Contact>>,
 }
 
@@ -135,8 +135,7 @@ pub async fn find(
     Ok(found)
 }
 
-/// Reads at once what these accounts, which nobody is logged in to, have of one contact, so that [`find`] need not
-/// read them one by one.
+/// Reads at once one contact of each of these accounts without sessions, so that [`find`] need not read them one by one.
 ///
 /// # Errors
 /// If the store fails.
@@ -163,7 +162,7 @@ pub async fn read_ahead(
 async fn read(server: &ServerState, user: &BareJid) -> storage::Result<Read<Arc<ContactList>>> {
     let (_, items) = server.storage.roster().load(user).await?;
     let list = ContactList::new(items);
-    // Those of offline users would push others out.
+    // The lists of offline users would push others out of the cache.
     let is_held = !server.sessions.of(user).is_empty();
     Ok(Read { bytes: is_held.then(|| list.bytes()), value: Arc::new(list) })
 }

@@ -27,9 +27,9 @@ use crate::xml::{ElementRef, Frame, Node, element};
 
 /// The namespace.
 pub const NS: &str = ns::DELEGATION;
-/// Stands for information about nodes of accounts that nobody else knows (§7.2.4).
+/// Stands for information about nodes of accounts that no feature knows (§7.2.4).
 pub const BARE_INFO: &str = "urn:xmpp:delegation:2:bare:disco#info:*";
-/// Stands for the items of accounts, and of their nodes that nobody else knows (§7.2.5).
+/// Stands for the items of accounts, and of their nodes that no feature knows (§7.2.5).
 pub const BARE_ITEMS: &str = "urn:xmpp:delegation:2:bare:disco#items:*";
 
 /// What components have told that is announced in their stead (§7.2): of a host, a namespace, and whether it is announced
@@ -124,7 +124,7 @@ pub fn unwrap(request: &Iq, carrier: &Iq) -> Option<Iq> {
     is_right.then_some(Iq { head, kind: IqKind::Result, content: inner.content })
 }
 
-/// A component has connected: it is asked which features are announced for its namespaces (§7.2).
+/// Asks a component that has connected which features are announced for its namespaces (§7.2).
 pub async fn ask(server: Arc<ServerState>, domain: SmolStr) {
     let config = server.config.load_full();
     let component = config.components.iter().find(|component| component.domain == domain);
@@ -186,7 +186,7 @@ pub fn nest(server: &ServerState, host: &str, is_bare: bool, mut info: Info) -> 
                     remove(&mut info, &each.ns);
                     out.extend_from_slice(found);
                 }
-                // Nobody answers in this namespace; but what lacks the attributes, the server does.
+                // The component answers nothing in this namespace. But the server answers requests without the attributes.
                 _ if !is_connected && each.attributes.is_empty() => remove(&mut info, &each.ns),
                 _ => {}
             }

@@ -30,8 +30,8 @@ pub enum Event<'a> {
     /// The nodes of which a session wants to hear ([`SessionRef::wants`]) are known now, or have changed
     /// (XEP-0163 §4.3.3). Told by `modules/capabilities.rs`: for each time that a session is available, once
     /// after [`Event::SessionAvailable`], at once or when the client was asked, and again when they change.
-    /// Not told of a client that wants nothing, nor when its session has ended or is not available any more:
-    /// then it wants nothing any more. Nor when a session is resumed: it wants what it wanted.
+    /// Not told of a client without interests, nor when its session has ended or is unavailable: then it has no
+    /// interests. Nor when a session is resumed: its interests are the same as before.
     InterestsChanged {
         /// The session.
         session: &'a SessionRef,
@@ -83,14 +83,14 @@ pub enum Event<'a> {
     RoomMessage {
         /// The message, from the occupant who has written it.
         message: &'a Message,
-        /// Users of this server, some of whose clients may not hear of it: members who are not in the room, and occupants,
-        /// who may have other devices than the one in the room.
+        /// Users of this server with clients that may not get the message: members who are not in the room, and occupants
+        /// with other devices than the one in the room.
         users: &'a [RoomListener<'a>],
         /// Only members enter: all that is said there is for them.
         is_private: bool,
     },
     /// The server ends, and with it these sessions, which the next server cannot continue. They are still there, and
-    /// are closed next: what they are given now, they are written before. Told by `c2s/server_restart.rs`.
+    /// are closed next; stanzas that they get now are written before that. Told by `c2s/server_restart.rs`.
     ServerEnds {
         /// The sessions.
         sessions: &'a [SessionRef],
@@ -103,14 +103,14 @@ pub enum Event<'a> {
         /// What it has sent.
         presence: &'a Presence,
     },
-    /// A session has ended, and can be found in the table of sessions no more. If it was available, it
-    /// has become unavailable before. A session that waits for its client to resume (XEP-0198 §5), or
-    /// for the next start of the server, has not ended. Told by `router/session_end.rs`.
+    /// A session has ended and is no longer in the table. If it was available, it has become unavailable
+    /// before. A session that waits for its client to resume (XEP-0198 §5), or for the next start of the
+    /// server, has not ended. Told by `router/session_end.rs`.
     SessionEnded {
         /// The session.
         session: &'a SessionRef,
     },
-    /// A session that was available is so no more: by unavailable presence (RFC 6121 §4.5), by its end,
+    /// An available session has become unavailable: by unavailable presence (RFC 6121 §4.5), by its end,
     /// or because another one has its address. Told by `router/presence.rs`, after the contacts.
     SessionUnavailable {
         /// The session.
@@ -129,7 +129,7 @@ pub enum Event<'a> {
     },
 }
 
-/// A user who ought to hear of what is said in a room.
+/// A user who should be notified of the messages of a room.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RoomListener<'a> {
     /// The user.

@@ -2,8 +2,8 @@
 //!
 //! Every change of what [`ServerState`](super::ServerState) holds of the store passes
 //! [`ServerState::invalidate`](super::ServerState::invalidate), in the node that made it. So there is one
-//! place from which other nodes on the same database can be told, and one that they call when they hear of
-//! it: an [`Invalidation`] is a value that can be sent.
+//! place from which other nodes on the same database can be told, and one that they call when they are told: an
+//! [`Invalidation`] is a value that can be sent.
 
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -31,7 +31,7 @@ pub enum Invalidation {
     Roster(BareJid),
     /// What an account does with strangers, and whom it knows.
     Strangers(BareJid),
-    /// An account has written to an address, which is no stranger any more.
+    /// An account has written to an address, which is therefore no stranger.
     WrittenTo {
         /// The account.
         user: BareJid,

@@ -23,7 +23,7 @@ pub struct Wish {
     pub kind: InvitationKind,
     /// As [`Invitation::also`].
     pub also: bool,
-    /// The address of the new account. `None`: who is invited chooses it.
+    /// The address of the new account. `None`: the invited person chooses it.
     pub name: Option<BareJid>,
     /// How often it can be used.
     pub uses: u32,
@@ -46,10 +46,10 @@ pub enum NotInvited {
     /// They are switched off.
     #[error("invitations are switched off")]
     Disabled,
-    /// The name cannot be had: there is such an account, it is reserved, or another invitation is for it.
+    /// The name is not free: there is such an account, it is reserved, or another invitation is for it.
     #[error("{0} cannot be had: it is taken or reserved")]
     Taken(BareJid),
-    /// So many are open.
+    /// The inviter has too many open invitations.
     #[error("too many invitations are open: revoke one, or wait until one is used or expires")]
     TooMany,
     /// The store failed.

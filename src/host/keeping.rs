@@ -9,7 +9,7 @@ use crate::storage::{Handled, MessageId, Receipt};
 #[derive(Debug, Default)]
 pub struct Keeping {
     /// How many stanzas its client has sent, with this one; stored together with the first message
-    /// that is stored (XEP-0198 §4). `None` if nothing is to be stored, or no more.
+    /// that is stored (XEP-0198 §4). `None` if nothing is to be stored, or if it was stored already.
     pub handled: Option<Handled>,
     /// These resolve when what was stored is on the disk.
     pub receipts: SmallVec<[Receipt; 1]>,
@@ -48,9 +48,9 @@ impl Keeping {
 pub struct Kept {
     /// The number.
     pub id: MessageId,
-    /// It is in the archive of its sender.
+    /// Whether it is in the archive of its sender.
     pub in_sender: bool,
-    /// It is in the archive of its recipient.
+    /// Whether it is in the archive of its recipient.
     pub in_recipient: bool,
     /// The recipient has an undelivered marker for it, until a client has the message.
     pub has_marker: bool,

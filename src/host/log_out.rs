@@ -10,7 +10,7 @@ use crate::session::{CloseReason, SessionRef};
 use crate::storage;
 
 /// Takes away the access of a client, as far as that can be done, and ends its sessions. `by`: the session that asks
-/// for it; if it is one of the client, it is read the answer before it ends.
+/// for it; if it belongs to the client, it gets the answer before it ends.
 ///
 /// # Errors
 /// If the store fails.
@@ -23,7 +23,7 @@ pub async fn log_out_client(
     let (storage, sessions, now) = (&*server.storage, &*server.sessions, server.clock.now());
     revoke_client(storage, Some(sessions), user, client, false, now).await?;
     server.invalidate(&Invalidation::Push(user.clone()));
-    // Those that are there now: a login may have ended in the meantime.
+    // Looks up the sessions only now: a login may have ended in the meantime.
     for session in sessions.of(user).into_iter().filter(|session| client.has(session)) {
         let reason = CloseReason::Kicked(Some("the user has logged out this client".into()));
         if by != Some(&session) {
@@ -41,5 +41,5 @@ pub async fn log_out_client(
     Ok(())
 }
 
-/// Between the answer to a client that logs itself out and the end of its stream.
+/// The time between the answer to a client that logs itself out and the end of its stream.
 const ANSWER_FIRST: Duration = Duration::from_millis(250);

@@ -1,5 +1,5 @@
-//! What happened to a node of an account or of a service, for those who are told of it
-//! ([`Event::ItemsChanged`](super::lifecycle::Event::ItemsChanged)).
+//! What happened to a node of an account or of a service: the content of
+//! [`Event::ItemsChanged`](super::lifecycle::Event::ItemsChanged).
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub struct NodeChange {
 pub enum Changed {
     /// The configuration.
     Configured,
-    /// The node is gone with all its items. Its users may be told where to find another one.
+    /// The node was deleted with all its items. Its users may be told where to find another one.
     Deleted(Option<String>),
     /// Items were published; others were dropped for them. Of a node that stores no items, too.
     Published {

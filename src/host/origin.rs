@@ -8,8 +8,8 @@ use crate::session::{Session, SessionRef};
 /// Who has sent a stanza. `router/accept.rs` checks that its `from` belongs to the origin.
 #[derive(Clone, Debug)]
 pub enum Origin<'a> {
-    /// A component that acts for an account, or for a host, as a privileged entity (XEP-0356): what the user may do by a
-    /// client, it may do, but for what belongs to a session.
+    /// A component that acts for an account, or for a host, as a privileged entity (XEP-0356). It may do what the user may
+    /// do by a client, except what needs a session.
     Account {
         /// The address in whose name it acts.
         user: BareJid,
@@ -67,7 +67,7 @@ impl<'a> Origin<'a> {
         self.session().map(SessionRef::jid)
     }
 
-    /// The domain of the component, if the origin is one, be it that it acts for an account.
+    /// The component's domain, also if it acts for an account. `None` if the origin is no component.
     #[must_use]
     pub fn component(&self) -> Option<&str> {
         match self {

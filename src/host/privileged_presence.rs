@@ -1,7 +1,7 @@
 //! XEP-0356 §7: components that may see the presence of users, and of their contacts.
 //!
-//! A component that sees contacts gets each presence once, however many users have the contact: what it was told last is
-//! remembered. That is also what a component is told that connects later (§8).
+//! A component that sees contacts gets each presence once, however many users have the contact. So the last presence of
+//! each contact is remembered. A component that connects later is told the same (§8).
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -31,7 +31,7 @@ struct Seen {
     last: u64,
     /// About how many bytes all of them occupy.
     bytes: usize,
-    /// Somebody was forgotten: who is not here may have been told.
+    /// Whether an entry was forgotten: then components may know of addresses that are not here.
     has_forgotten: bool,
 }
 
@@ -76,7 +76,7 @@ impl Seen {
 impl SharedState for SeenPresence {}
 
 impl SeenPresence {
-    /// Remembers presence that this host sees. Whether it is news.
+    /// Remembers presence that this host sees. Returns whether it is new.
     fn note(&self, host: &str, presence: &Presence) -> bool {
         let Some(from) = presence.head.from.clone() else { return false };
         let mut seen = self.0.lock();
@@ -107,8 +107,8 @@ impl SeenPresence {
     }
 }
 
-/// A session of a user has become available, or unavailable: components are told (§7.1). Those among the user's contacts
-/// know it already.
+/// Tells components that a session of a user has become available or unavailable (§7.1). Components among the user's
+/// contacts know it already.
 ///
 /// # Errors
 /// If the store fails.
@@ -140,7 +140,7 @@ pub async fn session_changed(
     Ok(())
 }
 
-/// Presence has arrived for a user: components that see contacts are told, also if the user is not online (§7.4).
+/// Tells components that see contacts of presence that has arrived for a user, also if the user is not online (§7.4).
 ///
 /// # Errors
 /// If the store fails.
@@ -175,7 +175,7 @@ pub async fn arrived(
     Ok(())
 }
 
-/// A component has connected: it is told who is online, as fast as it reads (§8).
+/// Tells a component that has connected who is online, as fast as it reads (§8).
 pub async fn tell_all(server: Arc<ServerState>, domain: SmolStr) {
     let config = server.config.load_full();
     let component = config.components.iter().find(|component| component.domain == domain);
@@ -191,7 +191,7 @@ pub async fn tell_all(server: Arc<ServerState>, domain: SmolStr) {
     };
     for session in server.sessions.all() {
         if is_of_host(&server, &domain, session.jid().domain()) {
-            // The newest, when there is room.
+            // When there is room, the newest presence is sent.
             let newest = || Some(addressed(kept(&*session.available()?)));
             table.send_patiently(&domain, (session.jid(), &to), newest).await;
         }

@@ -38,8 +38,8 @@ pub fn advertised(server: &ServerState, component: &ComponentConfig) -> Vec<Stan
     privilege(component).map_or_else(Vec::new, |privilege| messages(server, component, &privilege))
 }
 
-/// The configuration has changed: components that are connected are told of their privileges and namespaces anew, if these
-/// are others now. A privilege that was taken away is told, too.
+/// Tells connected components their privileges and namespaces again, if these have changed with the configuration. A
+/// privilege that was taken away is told, too.
 pub fn tell_changes(server: &Arc<ServerState>, before: &Config, after: &Config) {
     let table = server.shared::<Components>();
     for new in after.components.iter().filter(|new| table.is_connected(&new.domain)) {
@@ -73,7 +73,7 @@ fn grants(
     (*roster, component.is_pushed(), *message, *presence, iq)
 }
 
-/// `<privilege/>` with everything, also with what is not granted any more.
+/// `<privilege/>` with everything, also with privileges that are no longer granted.
 fn all_perms(old: &ComponentConfig, new: &ComponentConfig) -> Node {
     let perm = |access: &str, kind: &str| element("perm").attr("access", access).attr("type", kind);
     let push = if new.is_pushed() { "true" } else { "false" };

@@ -1,4 +1,4 @@
-//! Which of many equal events are logged: few in a minute, so that nobody fills the disk by them.
+//! Limits the logging of equal events to a few in a minute, so that nobody can fill the disk with them.
 
 use std::time::Duration;
 

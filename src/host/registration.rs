@@ -15,7 +15,7 @@ pub enum Refusal {
     /// The invitation was used or taken back meanwhile.
     #[error("the invitation was used already")]
     Invitation,
-    /// This is no name.
+    /// The name is invalid.
     #[error("this cannot be a name")]
     Name,
     /// The invitation is for another name.
@@ -24,10 +24,10 @@ pub enum Refusal {
     /// This cannot be a password. The text says why, and does not quote it.
     #[error("{}", sentence(*.0))]
     Password(PasswordError),
-    /// Nobody can have this name.
+    /// The name is reserved.
     #[error("this name is reserved")]
     Reserved,
-    /// Somebody has this name.
+    /// There is an account with this name.
     #[error("this name is taken")]
     Taken,
     /// Too many accounts were made from this address, or too many names were tried.
@@ -46,8 +46,8 @@ impl From<StorageError> for Refusal {
 }
 
 /// Makes an account with this local part, for somebody at the address `peer`. With an invitation it is used up
-/// (XEP-0445 §4). Whether registration is open, the caller knows. The caller makes user and inviter contacts, if the
-/// invitation is for that.
+/// (XEP-0445 §4). The caller checks before whether registration is open, and afterwards makes user and inviter contacts,
+/// if the invitation is for that.
 ///
 /// # Errors
 /// Why it was not made. A mistake counts for no budget.
@@ -65,7 +65,7 @@ pub async fn make_account(
     if given.is_some_and(|given| *given != user) {
         return Err(Refusal::OtherName);
     }
-    // Who has made the invitation could have this name.
+    // `given`: the inviter has chosen this name, and may choose a reserved one.
     if given.is_none() && is_reserved_name(&config, &user) {
         return Err(Refusal::Reserved);
     }

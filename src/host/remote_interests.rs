@@ -1,4 +1,4 @@
-//! What clients on other servers want to hear of (XEP-0163 §4.3.3), as their presence says.
+//! The interests of clients on other servers (XEP-0163 §4.3.3), which their presence tells.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl RemoteInterests {
         found.map(|own| Arc::clone(&own.interests))
     }
 
-    /// A client wants to hear of this from now on.
+    /// Sets the interests of a client.
     pub fn set(&self, client: &Jid, interests: Arc<Interests>) {
         let (mut state, user) = (self.0.lock(), client.to_bare());
         if let Some(clients) = state.by_user.get_mut(&user) {
@@ -68,7 +68,8 @@ impl RemoteInterests {
         *state.by_domain.entry(client.domain().into()).or_default() += 1;
     }
 
-    /// A client is available to a user here. Its interests, if they are known and the user does not know of it yet.
+    /// Notes that a client is available to a user here. Returns its interests if they are known, and if this is new for the
+    /// user.
     #[must_use]
     pub fn is_available_to(&self, client: &Jid, user: &BareJid) -> Option<Arc<Interests>> {
         let mut state = self.0.lock();
@@ -91,7 +92,7 @@ impl RemoteInterests {
         own.map(|own| std::mem::take(&mut own.wait)).unwrap_or_default()
     }
 
-    /// A client is gone.
+    /// Forgets a client that has become unavailable.
     pub fn remove(&self, client: &Jid) {
         let (mut state, user) = (self.0.lock(), client.to_bare());
         let Some(clients) = state.by_user.get_mut(&user) else { return };
@@ -104,7 +105,7 @@ impl RemoteInterests {
         state.count_removed(client.domain(), removed);
     }
 
-    /// The clients of a user that want to hear of this node.
+    /// The clients of a user that are interested in this node.
     #[must_use]
     pub fn wanting(&self, user: &BareJid, node: &str) -> Vec<Jid> {
         let state = self.0.lock();
@@ -159,7 +160,7 @@ const MOST: usize = 200_000;
 const MOST_OF_DOMAIN: usize = 20_000;
 /// Clients of one user.
 const MOST_OF_USER: usize = 32;
-/// Users here of whom it is known that they know a client.
+/// How many users who know a client are remembered.
 const MOST_USERS: usize = 64;
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! What takes stanzas to other servers. It stands above the router, which knows this trait alone.
+//! The interface to the code that takes stanzas to other servers. That code stands above the router, which knows only
+//! this trait.
 
 use std::net::SocketAddr;
 
@@ -64,7 +65,7 @@ pub trait RemoteServers: Send + Sync {
     /// If the store fails.
     async fn set_rule(&self, pattern: &str, is_allowed: Option<bool>) -> storage::Result<bool>;
 
-    /// What holds for this domain: names and values.
+    /// The rules for this domain: names and values.
     fn show(&self, domain: &str) -> Vec<(&'static str, Value)>;
 
     /// Connects to the server of this domain, in the name of a host of ours, and tells what there is: names and values.

@@ -129,8 +129,8 @@ impl Requests {
         Ok((request, Answer { requests: self.clone(), to, id, outcome }))
     }
 
-    /// An answer has come to an address of ours. `None` if a request waited for it; else the stanza
-    /// back: it answers nothing, or comes from an address that was not asked.
+    /// Gives an answer that has come to an address of ours to the request that waits for it. Returns the stanza if there is
+    /// no such request, or if the answer comes from an address that was not asked.
     pub fn answered(&self, iq: Iq) -> Option<Iq> {
         let head = &iq.head;
         let (Some(from), Some(to), Some(id)) = (&head.from, &head.to, &head.id) else {
@@ -150,7 +150,7 @@ impl Requests {
         }
     }
 
-    /// A session has ended: what it was asked has no answer.
+    /// Ends the requests to a session that has ended: they have no answer.
     pub fn session_ended(&self, session: &SessionRef) {
         for waiting in self.take(session.jid(), |waiting| waiting.session.as_ref() == Some(session))
         {
@@ -178,7 +178,7 @@ impl Requests {
 }
 
 impl Answer {
-    /// Waits for the result, for so long at most.
+    /// Waits for the result, at most for this time.
     ///
     /// # Errors
     /// [`RequestError`], also if the answer is an error.

@@ -98,9 +98,9 @@ pub struct RoomRow {
     pub name: String,
     /// How many are in it.
     pub occupants: usize,
-    /// It is listed.
+    /// Whether it is listed.
     pub is_public: bool,
-    /// It stays when nobody is in it.
+    /// Whether it stays when nobody is in it.
     pub is_persistent: bool,
     /// When it was made.
     pub created: Timestamp,

@@ -129,7 +129,7 @@ mod tests {
         assert!(!is_locked().await);
     }
 
-    /// Two rosters are locked in one order, whoever asks first: nobody waits for ever. They may even
+    /// Two rosters are always locked in the same order, so two tasks never wait for each other. The two may even
     /// share a place.
     #[tokio::test(start_paused = true)]
     async fn two_rosters_are_locked_together() {

@@ -12,11 +12,11 @@ pub struct TargetNode {
     pub node: PubSubNode,
     /// Its configuration.
     pub config: NodeConfig,
-    /// It does not exist yet, and is made with the publication.
+    /// Whether it does not exist yet, and is made with the publication.
     pub is_new: bool,
 }
 
-/// So often it is tried to publish at a node that others make or remove at the same moment.
+/// How often we try to publish at a node that others make or remove at the same moment.
 pub const PUBLISH_ATTEMPTS: u32 = 3;
 
 /// What one creator of nodes may have at a service; `None` if there is no bound.

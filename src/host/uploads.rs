@@ -27,7 +27,8 @@ pub fn signed_url(url: &str, key: &SlotKey, slot: &StoredFile) -> String {
     format!("{url}?{SIGNATURE}={}", key.sign(slot))
 }
 
-/// When a file expires that was asked for now. `None`: never. `before`: the user wants it to be gone then.
+/// When a file expires that was asked for now. `None`: never. `before`: when the user wants it to be removed at the
+/// latest.
 #[must_use]
 pub fn expires(
     server: &ServerState,
@@ -72,7 +73,7 @@ pub fn later(now: Timestamp, by: Duration) -> Timestamp {
     Timestamp::from_micros(now.as_micros().saturating_add(micros))
 }
 
-/// Removes a file of a user: nobody can download it any more. `false` if the user has no such file.
+/// Removes a file of a user, so that it can no longer be downloaded. `false` if the user has no such file.
 ///
 /// # Errors
 /// If the store fails.

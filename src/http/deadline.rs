@@ -32,12 +32,12 @@ impl Deadline {
         Self { limit, state: Mutex::new(state) }
     }
 
-    /// Something has come: the time begins again.
+    /// Begins the time again, because something has come.
     pub fn extend(&self) {
         self.state.lock().end = Instant::now() + self.limit;
     }
 
-    /// The server works now, and the client waits.
+    /// Stops the time while the server works and the client waits.
     #[must_use]
     pub fn working(self: &Arc<Self>) -> Working {
         self.state.lock().working += 1;

@@ -37,8 +37,8 @@ pub(super) struct Delayed {
 }
 
 /// A response that stands for another one, which comes later. Its body must be in memory. `hurry` is notified when the
-/// client sends nothing any more: it may be gone, or wait for this answer alone. So the answer is to come soon then, and
-/// is best one that may be lost.
+/// client has shut down its sending side: it may have closed the connection, or wait for this answer alone. So answer
+/// soon then, if possible with something that may be lost.
 pub fn later(
     hurry: &Arc<Notify>,
     answer: impl Future<Output = Response> + Send + 'static,
@@ -51,7 +51,7 @@ pub fn later(
 
 /// The request of a connection that waits for its answer.
 pub(super) struct Held {
-    /// The server ends: then nothing is held any more.
+    /// Cancelled when the server ends: then held requests are answered.
     stopping: CancellationToken,
     delayed: Mutex<Option<Delayed>>,
     came: Notify,
@@ -158,7 +158,7 @@ pub(super) async fn answer(
 
 /// An answer that is there so soon is written as any other.
 const SOON: Duration = Duration::from_millis(50);
-/// So long a client that sends nothing any more waits for its answer.
+/// How long a client that has stopped sending waits for its answer.
 const LAST: Duration = Duration::from_secs(5);
 /// What a client may send while its request is held: as much as a head may have.
 const AHEAD: usize = 16 * 1024;

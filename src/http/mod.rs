@@ -110,7 +110,7 @@ pub async fn serve(accepted: Accepted, routes: Router, terms: Terms) {
     }
 }
 
-/// The server ends, and a request that is under way has had its time.
+/// Waits until the server ends and the current request has had its time.
 async fn ends(stopping: &CancellationToken) {
     stopping.cancelled().await;
     sleep(LAST_ANSWER).await;
@@ -150,7 +150,7 @@ async fn serve_requests(
         }
         never = unread.discard() => match never {},
         () = stopping.cancelled() => {
-            // A request that is under way is answered, if that does not take long.
+            // The current request is still answered, if that does not take long.
             std::pin::Pin::new(&mut connection).graceful_shutdown();
             timeout(LAST_ANSWER, connection).await.unwrap_or(Ok(()))
         }
@@ -212,13 +212,13 @@ pub async fn upgraded(request: Request) -> Option<(Wire, Bytes)> {
 
 /// What those are told who come without TLS, and not through a proxy of ours.
 pub const WITHOUT_TLS: &str = "Without TLS only reverse proxies are served (listen.proxies).";
-/// For the head of a request: from the first byte of the connection, or from the answer to the request
-/// before. So long a connection may idle, too.
+/// How long the head of a request may take: from the first byte of the connection, or from the answer to the previous
+/// request. A connection may idle for as long.
 const HEAD: Duration = Duration::from_secs(15);
-/// For the body of a request and the work on its answer, unless a route has its own bounds. A long body has as much
-/// for each piece ([`Deadline`]).
+/// How long the body of a request and the work on its answer may take, unless a route has its own bounds. A long body
+/// has this time for each piece ([`Deadline`]).
 pub const REQUEST: Duration = Duration::from_secs(60);
-/// For a request that is under way when the server ends.
+/// How long the current request may take when the server ends.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
 /// All heads that were read and not yet answered.
 const HEAD_BYTES: usize = 16 * 1024;

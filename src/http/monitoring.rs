@@ -73,5 +73,5 @@ fn health(status: StatusCode, text: &'static str) -> Response {
 }
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// For the storage to answer. Who watches waits ten seconds or so.
+/// How long the storage may take to answer. Monitoring programs wait ten seconds or so.
 const STORAGE: Duration = Duration::from_secs(3);

@@ -227,7 +227,7 @@ fn media_type(path: &Path) -> &'static str {
     known.map_or("application/octet-stream", |(_, media_type)| media_type)
 }
 
-/// Of what lies beside web pages.
+/// The media types of files that belong to web pages, by the ends of their names.
 const TYPES: &[(&str, &str)] = &[
     ("avif", "image/avif"),
     ("css", "text/css; charset=utf-8"),

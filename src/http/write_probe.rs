@@ -1,5 +1,5 @@
-//! Whether the storage writes, for those who ask whether the server is ready. However many ask, it is tried once in a
-//! few seconds, and by one at a time: a writer that is stuck must not get a queue of probes.
+//! Whether the storage writes, for programs that ask whether the server is ready. However many ask, it is tried once in
+//! a few seconds, and by one task at a time: a writer that is stuck must not get a queue of probes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,5 +50,5 @@ impl WriteProbe {
     }
 }
 
-/// So long a result holds.
+/// How long a result is used.
 const RECENT: Duration = Duration::from_secs(5);

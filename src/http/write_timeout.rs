@@ -1,5 +1,5 @@
-//! A connection whose peer must read what it is sent. HTTP has timeouts for what comes, not for what
-//! goes: a client that asks and does not read would stay for ever.
+//! A connection whose peer must read what it is sent. hyper has timeouts for reading, not for writing: a client that
+//! asks and does not read would stay for ever.
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! The budget of those who follow an archive by the HTTP API.
+//! The budget of clients that follow an archive by the HTTP API.
 
 use super::budget::{About, Action, BudgetScope, Rule};
 

@@ -1,4 +1,4 @@
-//! The budget of those who download all data of their accounts.
+//! The budget of users who download all data of their accounts.
 
 use super::budget::{About, Action, BudgetScope, Rule};
 

@@ -113,7 +113,7 @@ impl Guesses {
         self.costs.store(Costs { address, account }.into());
     }
 
-    /// A login was checked. Returns how long its answer must wait. `account`: the normalised bare JID as
+    /// Counts a login that was checked, and returns how long its answer must wait. `account`: the normalised bare JID as
     /// text; `None` if it is unknown. No answer waits longer than `longest`.
     ///
     /// `by_address`: the login counts against the address, too (`auth.slow_addresses`).
@@ -231,11 +231,11 @@ impl Forget for Pair {
 
 /// Failures that cause no delay: a typing error, and a second one.
 const AT_ONCE: u32 = 5;
-/// For so long a failure counts as recent.
+/// How long a failure counts as recent.
 const LATELY: Duration = Duration::from_secs(20 * 60);
 /// An address with more recent failures goes to the other queue of an account.
 const FEW: u32 = 3;
-/// More failures are not counted, so that the address leaves the other queue after some hours.
+/// The most failures that are counted, so that the address leaves the other queue after some hours.
 const MOST_LATELY: u32 = 24;
 const MINUTE: Duration = Duration::from_secs(60);
 const TRUST: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -16,11 +16,11 @@ use crate::metrics::Metrics;
 /// The limits of a level. `None`: no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bounds {
-    /// For each account.
+    /// The limit for each account.
     pub account: Option<u64>,
-    /// For each address.
+    /// The limit for each address.
     pub address: Option<u64>,
-    /// For all together.
+    /// The limit for all together.
     pub all: Option<u64>,
 }
 

@@ -261,7 +261,7 @@ fn pace(budgets: &BudgetsConfig, per_second: usize) -> Option<Pace> {
     (per_second > 0).then_some(Pace { per_second: per_second as f64, burst: budgets.burst })
 }
 
-/// One session of an account leaves half of the limit to the others.
+/// Half of the pace: one session of an account leaves the other half to the others.
 fn half(pace: Pace) -> Pace {
     Pace { per_second: pace.per_second / 2.0, ..pace }
 }

@@ -26,13 +26,13 @@ pub struct Pace {
 /// The limits of a budget. `None`: no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Paces {
-    /// For each session.
+    /// The pace of each session.
     pub session: Option<Pace>,
-    /// For each account.
+    /// The pace of each account.
     pub account: Option<Pace>,
-    /// For each address.
+    /// The pace of each address.
     pub address: Option<Pace>,
-    /// For all together.
+    /// The pace of all together.
     pub all: Option<Pace>,
 }
 
@@ -229,7 +229,7 @@ impl Bucket {
         Some(missing(before, now, cost, burst))
     }
 
-    /// The wait if `cost` were taken now. It takes nothing.
+    /// How long one would have to wait if `cost` were taken now. It takes nothing.
     pub(super) fn wait_for(&self, now: u64, cost: Duration, burst: Duration) -> Duration {
         missing(self.0.load(Ordering::Acquire), now, cost, burst)
     }

@@ -59,7 +59,7 @@ impl UploadedBytes {
         taken.inspect_err(|scope| share.count(*scope, Action::Error)).is_ok()
     }
 
-    /// So many bytes that were taken are not uploaded.
+    /// Gives back bytes that were taken from the budget and not uploaded.
     pub fn give_back(&self, account: &str, bytes: u64) {
         self.0.share(Some(account), None).give_back(bytes);
     }

@@ -61,7 +61,7 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
         peer: SocketAddr,
     ) {
         self.server.metrics.connections_accepted.inc();
-        // All clients of a proxy have its address: each is counted when the proxy says where it is.
+        // All clients of a proxy have its address: each is counted when the proxy has told the client's address.
         let is_client = !self.is_proxied(listener, peer) && !self.has_header(listener, peer);
         let address = is_client.then(|| peer.ip());
         match self.server.budgets.connections.permit(address) {
@@ -158,7 +158,7 @@ impl<S: Send + Sync + 'static> Acceptor<S> {
         Some(client)
     }
 
-    /// Somebody should know: what the proxy sends does not fit what we expect, and its clients cannot connect.
+    /// Logs that what a proxy sends does not fit what we expect, since its clients cannot connect.
     fn refuse_proxy<T>(
         &self,
         listener: &'static Listener<S>,
@@ -194,8 +194,8 @@ pub fn note_refused(server: &ServerState, peer: SocketAddr, scope: BudgetScope) 
     tracing::debug!(%peer, reason = scope.word(), "connection refused");
 }
 
-/// For connections in both directions: sends small stanzas at once (NODELAY), and has TCP find peers that are gone. A socket that refuses
-/// an option is served all the same.
+/// For connections in both directions: sends small stanzas at once (NODELAY), and lets TCP find lost peers (keep-alive).
+/// A socket that refuses an option is served all the same.
 fn set_options(socket: &TcpStream) {
     let done = socket.set_nodelay(true).and_then(|()| {
         rustix::net::sockopt::set_socket_keepalive(socket, true)?;
@@ -209,8 +209,8 @@ fn set_options(socket: &TcpStream) {
     }
 }
 
-/// For connections to and from other servers: what their machine does not acknowledge within a minute is lost, and not after
-/// a quarter of an hour, as TCP has it otherwise. Stanzas that are sent meanwhile would be lost with it.
+/// For connections to and from other servers: if their machine acknowledges nothing for a minute, the connection is lost.
+/// By default TCP waits for a quarter of an hour, and stanzas that are sent meanwhile would be lost.
 pub fn set_options_of_server(socket: &TcpStream) {
     set_options(socket);
     if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(socket, UNACKNOWLEDGED) {
@@ -225,7 +225,7 @@ fn is_out_of_files(error: &io::Error) -> bool {
     of_process_or_machine.contains(&error.raw_os_error())
 }
 
-/// After an accept that failed.
+/// The pause after an accept that failed.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Mobile networks forget a silent connection after about five minutes.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(240);

@@ -26,7 +26,7 @@ pub struct Refused {
 /// Opens all addresses of the configuration for these listeners.
 ///
 /// # Errors
-/// All addresses that cannot be had. Nothing is listening then.
+/// All addresses that cannot be opened. Nothing is listening then.
 pub fn bind<S>(
     table: &'static [Listener<S>],
     listen: &ListenConfig,

@@ -30,7 +30,7 @@ impl Counted {
     /// # Errors
     /// Whose budget is used up. The connection uses up none then, and is to be closed.
     pub fn count_for(&mut self, address: IpAddr, budgets: &Budgets) -> Result<(), BudgetScope> {
-        // First it is given back: the address may be the same.
+        // Give it back first: the address may be the same.
         if self.permit.take().is_some() {
             self.permit = Some(budgets.connections.permit(Some(address))?);
         }

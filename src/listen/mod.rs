@@ -1,4 +1,4 @@
-//! Where connections come in, whoever makes them: clients, browsers, later servers and components.
+//! Where connections of all kinds of peers come in: clients, browsers, servers, components.
 //!
 //! What listens is a table of [`Listener`]s, which the server writes (`src/server/listeners.rs`). From
 //! it come the open ports, what logs and `status` say of them, and one accept loop for all.

@@ -160,7 +160,7 @@ async fn version_2(
     Ok(Some(source))
 }
 
-/// An address of IPv4 that is written as one of IPv6 counts as what it is.
+/// Makes an IPv4 address of one that is written as IPv6 (`::ffff:192.0.2.1`).
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
@@ -187,7 +187,7 @@ mod tests {
             let (mut ours, mut theirs) = tokio::io::duplex(piece.max(1));
             let write = async {
                 use tokio::io::AsyncWriteExt;
-                // Whoever reads may stop early.
+                // The reader may stop early.
                 drop(ours.write_all(bytes).await);
                 drop(ours);
             };

@@ -149,7 +149,7 @@ pub fn install_panic_hook(count: impl Fn() + Send + Sync + 'static) {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         count();
-        // `has_been_set` would stay true after the subscriber of a scope is gone.
+        // `has_been_set` would stay true after the subscriber of a scope was dropped.
         if tracing::dispatcher::get_default(|log| !log.is::<NoSubscriber>()) {
             log_panic(info);
         } else {

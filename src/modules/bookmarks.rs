@@ -3,7 +3,7 @@
 //! [`crate::host::bookmarks`].
 //!
 //! When bookmarks change, the list in the older node follows, so clients that ask for changes of that node
-//! hear of them. When a client publishes the list, the bookmarks follow. The removal of the list changes
+//! are told of them. When a client publishes the list, the bookmarks follow. The removal of the list changes
 //! nothing: a client that has moved to the newer form may do that.
 
 use async_trait::async_trait;
@@ -56,7 +56,7 @@ impl Listener for Bookmarks {
     }
 }
 
-/// A client has published the list: changes the bookmarks.
+/// Changes the bookmarks after a client has published the list.
 async fn follow(cx: &mut Cx<'_>, change: &NodeChange) -> storage::Result<()> {
     let Changed::Published { items, .. } = &change.what else { return Ok(()) };
     let frame = items.last().and_then(|item| Frame::from_bytes(item.payload.clone()).ok());

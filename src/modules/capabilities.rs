@@ -10,8 +10,8 @@
 //! Those of contacts on other servers are in `capabilities/remote.rs`.
 //!
 //! Presence to one address changes nothing: its recipients are told by the client itself. Presence without
-//! a hash changes nothing either, as the one before holds on (XEP-0390 §6.2). When a session is not available
-//! any more, it wants nothing.
+//! a hash changes nothing either: the previous hash stays valid (XEP-0390 §6.2). A session that becomes unavailable
+//! loses its interests.
 
 mod remote;
 
@@ -29,7 +29,7 @@ use crate::host::{
     Status, Xep,
 };
 use crate::ns;
-use crate::payload::caps::{self, Advertised, Told};
+use crate::payload::caps::{self, Advertised, Description};
 use crate::session::{Interests, Session, SessionRef};
 use crate::stanza::{Iq, IqKind, Presence};
 use crate::xml::element;
@@ -127,7 +127,7 @@ struct Question {
     pending: Arc<Interests>,
 }
 
-/// A client has sent available presence to its contacts. Its interests are those of the hash in it, if there
+/// Reads available presence that a client has sent to its contacts. Its interests are those of the hash in it, if there
 /// is one.
 pub async fn read(cx: &mut Cx<'_>, own: &Session, presence: &Presence) {
     let Some(advertised) = Advertised::of(&presence.content) else { return };
@@ -194,8 +194,8 @@ pub fn has_asked(cx: &Cx<'_>, answer: &Iq) -> bool {
     own.feature_if_any(is_one).unwrap_or(false)
 }
 
-/// A client has answered a request of the server. If it was asked what its hash stands for, its interests are
-/// known from here on: what it sends next finds them.
+/// Reads the answer of a client to a request of the server. If the client was asked what its hash stands for, its
+/// interests are known when its next stanza is handled.
 pub async fn answered(cx: &mut Cx<'_>, answer: &Iq) {
     let (Some(own), Some(id)) = (cx.origin.owned(), &answer.head.id) else { return };
     let take = |asked: &mut Asked| {
@@ -205,9 +205,9 @@ pub async fn answered(cx: &mut Cx<'_>, answer: &Iq) {
     let Some(question) = own.feature_if_any(take).flatten() else { return };
     let Question { advertised, pending, .. } = question;
     let session = own.handle();
-    let told = told(&advertised, answer);
-    let is_verified = told.is_verified;
-    let interests = Interests::new(advertised.key, told.interests);
+    let described = described(&advertised, answer);
+    let is_verified = described.is_verified;
+    let interests = Interests::new(advertised.key, described.interests);
     let new = match is_verified {
         true => cx.server.shared::<Known>().remember(interests),
         false => Arc::new(interests),
@@ -224,20 +224,20 @@ pub async fn answered(cx: &mut Cx<'_>, answer: &Iq) {
     }
 }
 
-/// What an answer tells; nothing, if it is an error.
-fn told(advertised: &Advertised, answer: &Iq) -> Told {
-    let nothing = Told { is_verified: false, interests: Vec::new() };
+/// What an answer says; nothing, if it is an error.
+fn described(advertised: &Advertised, answer: &Iq) -> Description {
+    let nothing = Description { is_verified: false, interests: Vec::new() };
     if answer.kind != IqKind::Result {
         return nothing;
     }
     let lang = answer.head.lang.as_deref();
-    let told = answer.payload().map(|query| caps::read(advertised, &query, lang));
-    told.unwrap_or(nothing)
+    let read = answer.payload().map(|query| caps::read(advertised, &query, lang));
+    read.unwrap_or(nothing)
 }
 
-/// For the answer of a client.
+/// How long we wait for the answer of a client.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// So often a client is asked while its session lasts. A client has few hashes, but it chooses them.
+/// A client is asked at most this often during a session. A client has few hashes, but it chooses them.
 const MAX_ASKED: u32 = 50;
 /// Bytes of what hashes stand for, together. A kind of client takes some 500.
 const KNOWN_BYTES: usize = 1 << 20;

@@ -54,7 +54,7 @@ impl Listener for Components {
 
 #[async_trait]
 impl Discovery for Components {
-    /// A component below a host is an item of this host, any other of all hosts.
+    /// The components below a host are items of this host; all other components are items of all hosts.
     async fn items(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Vec<Item>>, StanzaError> {
         if asked.node.is_some() {
             return Ok(None);

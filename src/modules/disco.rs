@@ -1,7 +1,7 @@
 //! XEP-0030: Service Discovery, and XEP-0115: Entity Capabilities of the server itself.
 //!
-//! What is told comes from the registry: what features announce there for all, and what their
-//! providers ([`Discovery`]) tell of items, of nodes, and to the one who asks.
+//! The answers come from the registry: what features announce there for everybody, and what their
+//! providers ([`Discovery`]) answer about items, about nodes, and to one requester.
 
 mod own_capabilities;
 

@@ -114,7 +114,7 @@ async fn note_gone(cx: &Cx<'_>, user: &BareJid, presence: &Presence) -> storage:
 
 /// The content of the unavailable presence that answers a probe of an offline user: the status of the last
 /// presence, and when it was sent (RFC 6121 §4.3.2, XEP-0203). Nothing if that is not known. Only for
-/// those who may see the user.
+/// contacts that may see the user.
 ///
 /// DEPARTS: RFC 6121 §4.3.2 – the answer has the status of the last presence, and not all of it. People read
 /// the status (XEP-0318 §3.1); the rest was for clients that were online then.

@@ -101,7 +101,7 @@ async fn is_behind(server: &ServerState, session: &Session) -> storage::Result<b
     Ok(oldest.first().is_some_and(|waiting| Some(waiting.id) <= newest))
 }
 
-/// A session has ended before its client received all messages. The user's other sessions catch up, if they
+/// Called when a session has ended before its client received all messages. The user's other sessions catch up, if they
 /// have not received them, either (RFC 6121 §8.5.2). If there is no other session, the messages stay stored.
 pub fn pass_on(server: &ServerState, user: &BareJid) {
     for other in server.sessions.of(user).iter().filter(|other| other.priority() >= Some(0)) {

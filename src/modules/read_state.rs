@@ -30,9 +30,9 @@ impl Module for ReadState {
     }
 }
 
-/// A client sends a message. Before anything is stored or copied, all that is for the user's own devices goes
-/// out of it (XEP-0490 §4.2), whoever the user is; the recipient must not see it. The first is published, under
-/// the address to which the message goes. If that fails, the message goes on all the same.
+/// Takes all markers for the user's own devices out of a message that a client sends (XEP-0490 §4.2), before anything is
+/// stored or copied: the recipient must not see them. The first one is published, under the address to which the message
+/// goes. If that fails, the message goes on all the same.
 pub async fn take_out(cx: &mut Cx<'_>, user: &BareJid, message: &mut Message) {
     let Some(displayed) = message.content.received_child(ns::READ_STATE, DISPLAYED) else { return };
     let payload = written(&displayed);

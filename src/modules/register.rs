@@ -281,7 +281,7 @@ fn refused(refusal: Refusal) -> StanzaError {
     }
 }
 
-/// Between the answer to the removal of an account and the end of the stream.
+/// The time between the answer to the removal of an account and the end of the stream.
 const ANSWER_FIRST: Duration = Duration::from_millis(250);
 /// The form by which a password is changed (XEP-0077 §14.4.3).
 const FORM_CHANGE: &str = "jabber:iq:register:changepassword";

@@ -49,8 +49,9 @@ pub fn is_in(message: &Message) -> bool {
     message.content.has_received_child(ns::RETRACT, "retract")
 }
 
-/// A message is in the archive of `owner`, who has sent or received it (`way`). If it retracts an earlier message of
-/// the same sender, that becomes a tombstone (XEP-0424 §4, §5). A failure is logged: the retraction itself is stored.
+/// Called when a message is in the archive of `owner`, who has sent or received it (`way`). If it retracts an earlier
+/// message of the same sender, replaces that by a tombstone (XEP-0424 §4, §5). A failure is logged: the retraction itself
+/// is stored.
 pub async fn replace_by_tombstone(cx: &Cx<'_>, owner: &BareJid, way: Way, message: &Message) {
     let is_chat = matches!(message.kind, MessageKind::Chat | MessageKind::Normal);
     let Some(retract) = message.content.received_child(ns::RETRACT, "retract").filter(|_| is_chat)

@@ -1,7 +1,7 @@
 //! All clients of an account are in the same rooms, if the user wants that. A client enters the rooms whose bookmarks
-//! say so (XEP-0402 §2), and hears of changes of bookmarks. So when the user enters a room with one client, the
-//! bookmark is made to say so, with the password of the room; when the user leaves the room, or may not be in it any more,
-//! it is made to say that no more. The server makes no client enter or leave: clients do that themselves.
+//! have `autojoin` (XEP-0402 §2), and is told of changes of bookmarks. So when the user enters a room with one client,
+//! its bookmark gets `autojoin` and the password of the room; when the user leaves the room, or may no longer be in it,
+//! the bookmark loses `autojoin`. The server makes no client enter or leave: clients do that themselves.
 //!
 //! It is off until the user switches it on by a command, since not all users want all rooms on all devices. It works
 //! for rooms of this server: of others, it does not know who has left.

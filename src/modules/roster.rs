@@ -63,7 +63,7 @@ impl Module for Roster {
 #[async_trait]
 impl Listener for Roster {
     async fn on_event(&self, cx: &mut Cx<'_>, event: &Event<'_>) -> Result<(), StanzaError> {
-        // An account at a domain that is served no more has no address to send from.
+        // An account at a domain that the configuration no longer has cannot send anything.
         if let Event::AccountRemoved { user, contacts } = event
             && cx.server.host(user.domain()).is_some()
         {
@@ -188,5 +188,5 @@ async fn remove(cx: &mut Cx<'_>, user: &BareJid, jid: &Jid) -> IqReply {
     Ok(None)
 }
 
-/// At most so many changes are sent one by one. The whole roster is smaller than more of them.
+/// At most so many changes are sent one by one. If there are more, the whole roster is smaller.
 const MAX_CHANGES: usize = 50;

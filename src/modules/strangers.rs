@@ -2,8 +2,8 @@
 //! are not its contacts.
 //!
 //! `router/` asks here before a message or a request arrives. A conversation that the user has begun is never
-//! broken: an address to which the user has written, or whose node the user has subscribed to, is no stranger, nor is one that sees the presence of a
-//! session, such as a room that the user has entered.
+//! interrupted: an address to which the user has written, or to whose node the user has subscribed, is no stranger, nor
+//! is one that sees the presence of a session, such as a room that the user has entered.
 
 mod accepted;
 mod approach;
@@ -51,7 +51,7 @@ pub enum Admission {
     Waits,
 }
 
-/// A message arrives for `user`. Whether it goes on, if its sender is a stranger.
+/// Whether a message that arrives for `user` goes on, if its sender is a stranger.
 ///
 /// # Errors
 /// That of an account that does not exist, if the user refuses it or too much waits already.
@@ -104,7 +104,7 @@ async fn admit_message(
     Err(Halt::bounce(Condition::ServiceUnavailable, REFUSED))
 }
 
-/// A request for a subscription arrives for `user`. Whether it goes on, if `contact` is a stranger.
+/// Whether a request for a subscription that arrives for `user` goes on, if `contact` is a stranger.
 ///
 /// # Errors
 /// [`Halt::Drop`] if the user refuses it, or too much waits already: an account that does not exist does not
@@ -138,7 +138,7 @@ pub async fn admit_request(
     Err(Halt::Drop(REFUSED))
 }
 
-/// A contact wants no subscription to `user` any more: a request of it that waits is forgotten.
+/// Forgets a waiting request for a subscription to `user`, because the contact has withdrawn it.
 ///
 /// # Errors
 /// `internal-server-error` if the store fails.
@@ -147,8 +147,8 @@ pub async fn take_back(cx: &Cx<'_>, user: &BareJid, contact: &BareJid) -> Result
     if !guarded.waiting.iter().any(|place| is_request_of(place, contact)) {
         return Ok(());
     }
-    // Without the lock: a roster may be locked here. Whoever delivers the request meanwhile looks whether it is still
-    // there ([`waits`]).
+    // Without the lock, because a roster may be locked here. Code that delivers the request meanwhile checks first
+    // whether it still waits ([`waits`]).
     for waiting in strangers::all(&*cx.server.storage, user).await? {
         if is_request_of(&waiting.place, contact) {
             strangers::remove(cx.server, user, &waiting.key).await?;
@@ -157,7 +157,7 @@ pub async fn take_back(cx: &Cx<'_>, user: &BareJid, contact: &BareJid) -> Result
     Ok(())
 }
 
-/// `user` has asked `contact` for a subscription: what waits of it is delivered, since it is no stranger any more.
+/// `user` has asked `contact` for a subscription. So the contact is no stranger, and its stanzas that wait are delivered.
 pub async fn asked(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid) {
     match strangers::of(cx.server, user).await {
         Ok(Some(guarded)) => release(cx, &guarded, user, contact, true),

@@ -16,7 +16,7 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    /// A message was sent to all. One without a body does not count, nor does a correction (XEP-0502 §4).
+    /// Counts a message that was sent to all. One without a body does not count, nor does a correction (XEP-0502 §4).
     pub(super) fn note(&mut self, message: &Message, at: Timestamp) {
         let content = &message.content;
         let counts = content.has_received_child(ns::CLIENT, "body")
@@ -43,7 +43,7 @@ impl Activity {
         Some(sum as f64 / hours as f64)
     }
 
-    /// Time has passed: counters that are too old go. A clock that was set back changes nothing.
+    /// Removes counters that are too old now. A clock that was set back changes nothing.
     fn shift_to(&mut self, now: i64) {
         let passed = usize::try_from(now - self.newest).unwrap_or(0).min(self.counters.len());
         let places = passed % self.counters.len();

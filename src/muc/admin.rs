@@ -47,8 +47,8 @@ impl Room {
             self.check_role(actor, change)?;
         }
         self.check_affiliations(by, &affiliations)?;
-        // Whoever asks is told of the success before the other occupants hear of it (§8.2 to §10.8); of a kick, after
-        // the one who is kicked.
+        // The requester gets the result before the other occupants get the presence (§8.2 to §10.8). An occupant that
+        // kicks itself gets its own presence first.
         let own = self.occupants.of_session(&actor.jid).map(|occupant| &occupant.nick);
         let kicks_itself = |change: &RoleChange| {
             change.role == Role::None && own.is_some_and(|own| *own == change.nick)
@@ -91,7 +91,7 @@ impl Room {
         let role = Role::parse(role).ok_or_else(|| bad("there is no such role"))?;
         let nick = item.attr("nick").filter(|nick| !nick.is_empty());
         let nick = nick.ok_or_else(|| bad("a role is given to a nickname"))?;
-        // What cannot be a nickname is nobody's.
+        // Nobody can have an invalid nickname.
         let address = self.jid.with_resource(&nick);
         let address = address.map_err(|_| super::change_role::no_such_occupant())?;
         let nick = SmolStr::new(address.resource_part());

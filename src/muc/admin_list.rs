@@ -12,7 +12,7 @@ impl Room {
     /// The list for which an `<item/>` asks.
     ///
     /// # Errors
-    /// `bad-request` if it is not clear which one, `forbidden` for those who may not read it.
+    /// `bad-request` if it is not clear which one, `forbidden` for users who may not read it.
     pub(super) fn list(&self, actor: &Actor, query: &ElementRef<'_>) -> Result<Node, StanzaError> {
         let mut items = query.children().filter(|child| child.is(ns::MUC_ADMIN, "item"));
         let (Some(wanted), None) = (items.next(), items.next()) else {

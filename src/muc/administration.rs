@@ -65,7 +65,7 @@ impl Room {
     /// registered nickname, hats, tokens and requests are removed, even those of the last owner; a ban stays. `None`:
     /// there is nothing to remove.
     ///
-    /// DEPARTS: XEP-0045 §10 – a room whose last owner has no account any more has no owner, until an administrator of
+    /// DEPARTS: XEP-0045 §10 – a room whose last owner's account is removed has no owner, until an administrator of
     /// the service names one. Nobody else has asked to own it.
     pub fn forget_user(&mut self, at: Timestamp, user: &BareJid) -> Option<Effects> {
         if !self.knows(user) {
@@ -175,7 +175,7 @@ impl Room {
     }
 }
 
-/// The server may do what an owner may.
+/// The server as the cause of a change: it may do what an owner may.
 fn by_server(at: Timestamp) -> Cause {
     Cause { at, affiliation: Affiliation::Owner, user: None, nick: None }
 }

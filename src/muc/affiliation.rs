@@ -136,7 +136,7 @@ pub(super) fn may_change_role(by: Standing, of: Standing, to: Role) -> Result<()
     if by.role != Role::Moderator && !by.affiliation.is_admin() {
         return Err(Condition::Forbidden.text("only moderators change roles"));
     }
-    // Whose role is that of a moderator, and not because of an affiliation.
+    // The role is that of a moderator, and does not come from an affiliation.
     let is_made_moderator = of.role == Role::Moderator && !of.affiliation.is_admin();
     if !by.affiliation.is_admin()
         && (to == Role::Moderator || (to == Role::Participant && is_made_moderator))
@@ -147,7 +147,7 @@ pub(super) fn may_change_role(by: Standing, of: Standing, to: Role) -> Result<()
     let is_peer = of.affiliation.rank() == by.affiliation.rank();
     let allowed = match to {
         Role::Moderator => true,
-        // An admin or owner is a moderator because of the affiliation: nobody takes the role (§8.4, §9.7).
+        // Admins and owners are moderators because of the affiliation: the role cannot be taken from them (§8.4, §9.7).
         Role::Participant | Role::Visitor if of.affiliation.is_admin() => false,
         _ if of.role == Role::Moderator || of.affiliation.is_admin() => {
             let is_kick = to == Role::None;

@@ -46,8 +46,8 @@ enum Since {
 }
 
 impl Room {
-    /// A session that has just entered, or asks for all again, is told of affiliations before any presence
-    /// (XEP-0463 §5.2.1). Returns what its own presence says of it.
+    /// Tells a session that has just entered, or asks for everything again, the affiliations before any presence
+    /// (XEP-0463 §5.2.1). Returns what its own presence says of them.
     pub(super) fn tell_affiliations(
         &mut self,
         actor: &Actor,
@@ -183,8 +183,8 @@ impl Room {
         }
     }
 
-    /// The items, with the version of each, in the order of versions. To those who may not read bans, a ban is listed as
-    /// no affiliation.
+    /// The items, with the version of each, in the order of versions. Users who may not read bans see a ban as no
+    /// affiliation.
     fn changed_items(&self, since: Option<i64>, reads_bans: bool) -> Vec<(i64, Node)> {
         let changed = self.members.since(since.unwrap_or(0)).into_iter();
         let items = changed.filter_map(|member| {
@@ -203,7 +203,7 @@ impl Room {
         items.collect()
     }
 
-    /// The answer to those who may not read affiliations (XEP-0463 §5.2.3).
+    /// The answer to users who may not read affiliations (XEP-0463 §5.2.3).
     fn no_affiliations(&self) -> Message {
         let error = StanzaError::from(Condition::Forbidden).by(&self.jid);
         self.message_of_room(MessageKind::Error, Content::from(error.to_node()))

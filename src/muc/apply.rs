@@ -24,8 +24,8 @@ impl Room {
             Input::Message(message) => self.message(now, actor, message, &mut fx)?,
             Input::Request(iq) => self.request(now, actor, iq, &mut fx)?,
             Input::Response(iq) => self.relay_response(actor, iq, &mut fx),
-            // The service checks whether the room has occupants. One that is locked has never been configured, and its
-            // creator is gone: nobody could enter it (XEP-0045 §10.1.3).
+            // The service checks whether the room has occupants. A locked room was never configured, and its creator has
+            // left: nobody could enter it (XEP-0045 §10.1.3).
             Input::Lost
                 if self.occupants.is_empty()
                     && (!self.config.is_persistent || self.config.locked) =>
@@ -42,7 +42,7 @@ impl Room {
         Ok(fx)
     }
 
-    /// The last occupant of a temporary room may have gone: that ends it (XEP-0045 §7.14). A request does not.
+    /// Ends a temporary room if its last occupant has left (XEP-0045 §7.14). A request does not end it.
     pub(super) fn end_if_empty(&self, fx: &mut Effects) {
         if self.occupants.is_empty() && !self.config.is_persistent && !fx.is_destroyed {
             fx.is_destroyed = !fx.change.gone.is_empty();

@@ -1,7 +1,7 @@
 //! Newcomers answer a question before they enter (XEP-0158): a challenge that people can answer and programs, unless
 //! they were written for this room, cannot. Owners choose the question, and the answer.
 //!
-//! What is waiting is kept in memory alone: who is asked when the room is given up enters again.
+//! Open questions are kept in memory only. If the room is given up meanwhile, the user must enter again.
 
 use super::challenges::Asked;
 use super::{Actor, Effects, Moment, Room};
@@ -75,11 +75,11 @@ impl Room {
         Message { head, kind: MessageKind::Normal, content }
     }
 
-    /// Somebody answers (XEP-0158 §3.1.3), and enters if the answer is right, unless it is in by now.
+    /// Reads an answer (XEP-0158 §3.1.3). The user enters if it is right, unless the user is in the room by now.
     ///
     /// # Errors
-    /// `service-unavailable` if nobody has asked, or too long ago; `not-acceptable` for a wrong answer: then one enters
-    /// again to be asked again. And those of entering.
+    /// `service-unavailable` if the user was not asked, or too long ago; `not-acceptable` for a wrong answer: then the user
+    /// must enter again to be asked again. And the errors of entering.
     pub(super) fn answer_challenge(
         &mut self,
         now: &Moment,

@@ -17,7 +17,7 @@ pub(super) struct Challenges {
     passed: VecDeque<BareJid>,
 }
 
-/// Somebody who wants to enter.
+/// A user who wants to enter and was asked.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) session: Jid,
@@ -29,7 +29,7 @@ pub(super) struct Asked {
 }
 
 impl Challenges {
-    /// Remembers somebody who is asked. It forgets the one who has waited longest, if too many wait.
+    /// Remembers a user who is asked. If too many wait, it forgets the one who has waited longest.
     pub(super) fn ask(&mut self, asked: Asked) {
         self.asked.retain(|other| other.session != asked.session);
         if self.asked.len() >= MOST_ASKED {
@@ -45,12 +45,12 @@ impl Challenges {
         self.asked.remove(place).filter(|asked| !asked.is_over(now))
     }
 
-    /// A session is in the room: it is asked nothing any more.
+    /// A session has entered the room: forgets what it was asked.
     pub(super) fn forget(&mut self, session: &Jid) {
         self.asked.retain(|asked| asked.session != *session);
     }
 
-    /// A user has answered.
+    /// Notes that a user has answered.
     pub(super) fn pass(&mut self, user: BareJid) {
         if self.passed.len() >= MOST_PASSED {
             self.passed.pop_front();
@@ -69,11 +69,11 @@ impl Asked {
     }
 }
 
-/// Those who are asked at the same time. If one more comes, the one that has waited longest is forgotten.
+/// How many are asked at the same time. If one more comes, the one that has waited longest is forgotten.
 const MOST_ASKED: usize = 100;
-/// Users who are known to have answered.
+/// How many users are remembered who have answered.
 const MOST_PASSED: usize = 1000;
-/// How long one may think about the answer.
+/// How long a user may think about the answer.
 const PATIENCE_MICROS: i64 = 5 * 60 * 1_000_000;
 
 #[cfg(test)]

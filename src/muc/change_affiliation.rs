@@ -29,7 +29,7 @@ impl Room {
     /// Whether all these changes may be made. Each is for another user.
     ///
     /// # Errors
-    /// `forbidden` or `not-allowed` for those who may not; `conflict` for who bans oneself (XEP-0045 §9.1), if no
+    /// `forbidden` or `not-allowed` for users without the right; `conflict` for a ban of oneself (XEP-0045 §9.1), if no
     /// owner would be left (§10.4), and for a nickname of others; `resource-constraint` for too many.
     pub(super) fn check_affiliations(
         &self,

@@ -23,8 +23,8 @@ impl Room {
     /// Whether somebody may give this role.
     ///
     /// # Errors
-    /// `forbidden` for those who are no moderators, `item-not-found` if nobody has the nickname, `not-allowed`
-    /// if the occupant stands too high.
+    /// `forbidden` if the actor is no moderator, `item-not-found` if nobody has the nickname, `not-allowed` if the
+    /// affiliation of the occupant is too high.
     pub(super) fn check_role(&self, actor: &Actor, change: &RoleChange) -> Result<(), StanzaError> {
         let by = self.standing(actor);
         if by.role != Role::Moderator && !by.affiliation.is_admin() {
@@ -32,7 +32,7 @@ impl Room {
         }
         let occupant = self.occupants.get(&change.nick).ok_or_else(no_such_occupant)?;
         if occupant.user == actor.user && change.role == Role::None {
-            // Who may leave may kick oneself (§8.2).
+            // An occupant may leave, so it may kick itself, too (§8.2).
             return Ok(());
         }
         let affiliation = self.affiliation_of_occupant(occupant);

@@ -9,7 +9,7 @@ impl Room {
     /// Sets the subject, with the message that the occupants get.
     ///
     /// # Errors
-    /// `forbidden` for those who may not (XEP-0045 §8.1).
+    /// `forbidden` for users without the right (XEP-0045 §8.1).
     pub(super) fn set_subject(
         &mut self,
         now: &Moment,

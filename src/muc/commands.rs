@@ -22,7 +22,7 @@ pub(super) enum Command {
     Destroy,
     /// The hats that there are.
     List,
-    /// Who wears which.
+    /// Lists who has which hat.
     ListAssigned,
     /// Takes a hat from somebody.
     Unassign,
@@ -62,8 +62,8 @@ impl Room {
     /// A command, if this is one. `None`: another file answers.
     ///
     /// # Errors
-    /// `forbidden` for those who may not give it, `item-not-found` if there is no such command, `bad-request` with
-    /// the conditions of XEP-0050 §4.4.
+    /// `forbidden` for users without the right, `item-not-found` if there is no such command, `bad-request` with the
+    /// conditions of XEP-0050 §4.4.
     pub(super) fn command_request(
         &mut self,
         now: &Moment,

@@ -64,7 +64,7 @@ pub struct RoomConfig {
     pub voice_requests: bool,
     /// Users may ask to become members (XEP-0045 §7.10).
     pub registration: bool,
-    /// Who has registered a nickname has no other one in the room (XEP-0045 §7.10).
+    /// A user who has registered a nickname must use it in the room (XEP-0045 §7.10).
     pub registered_nicknames: bool,
     /// What newcomers are asked (XEP-0158). Nobody is asked without an answer.
     pub question: String,

@@ -41,7 +41,7 @@ impl Room {
         }
     }
 
-    /// The occupants whose presence is broadcast. In a public room those who may enter get the list, in a hidden one
+    /// The occupants whose presence is broadcast. In a public room, users who may enter get the list, in a hidden one
     /// only occupants (§6.5); others get an empty list. `None` as for [`Room::info`].
     #[must_use]
     pub fn items(&self, actor: &Actor, node: Option<&str>) -> Option<Vec<Item>> {
@@ -190,7 +190,7 @@ impl Room {
         fields.into_iter().fold(form, Form::field)
     }
 
-    /// The fields about the state of the room. Only those who may enter get the subject, and the number of occupants of
+    /// The fields about the state of the room. Only users who may enter get the subject, and the number of occupants of
     /// a hidden room (§14.4).
     fn state_fields(&self, now: Timestamp, actor: &Actor) -> Vec<Field> {
         let config = &self.config;

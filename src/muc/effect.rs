@@ -29,9 +29,9 @@ pub struct Publication {
     pub message: Message,
     /// Who gets it.
     pub to: Arc<[Jid]>,
-    /// It is stored in the archive of the room.
+    /// Whether it is stored in the archive of the room.
     pub archive: bool,
-    /// It is part of the history that newcomers are sent.
+    /// Whether it is part of the history that newcomers are sent.
     pub in_history: bool,
     /// The session that has written it, by the real address; `None` if it is the room.
     pub author: Option<Jid>,
@@ -67,9 +67,9 @@ pub struct Effects {
     pub answer: Option<Node>,
     /// The request that was handled is answered before anything is sent, when what it changes is stored.
     pub is_answered_first: bool,
-    /// Somebody else answers the request that was handled, later.
+    /// The answer to the request that was handled comes later, from somebody else.
     pub is_answered_later: bool,
-    /// Sessions that have left since their users may not be in the room any more: it is destroyed, they are banned, or no
+    /// Sessions that have left because their users may no longer be in the room: it is destroyed, or they are banned or no
     /// longer members.
     pub shut_out: Vec<FullJid>,
     /// The room is destroyed: all that is stored of it is removed.

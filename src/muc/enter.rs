@@ -55,7 +55,7 @@ impl Room {
         Ok(())
     }
 
-    /// Somebody wants to enter (XEP-0045 §7.2).
+    /// Handles the presence of a user who wants to enter (XEP-0045 §7.2).
     pub(super) fn enter(
         &mut self,
         now: &Moment,
@@ -187,8 +187,8 @@ impl Room {
         Ok(())
     }
 
-    /// An occupant sends presence again (XEP-0045 §7.7). If it asks to enter, it has lost its state: it gets
-    /// all that a newcomer gets (§7.2.1).
+    /// Handles presence that an occupant sends again (XEP-0045 §7.7). If it asks to enter, it has lost its state, and gets
+    /// everything that a newcomer gets (§7.2.1).
     pub(super) fn update(
         &mut self,
         now: &Moment,

@@ -26,11 +26,11 @@ pub(super) struct Extra {
     pub(super) photo: Option<String>,
     /// The hashes of the same picture in other formats (XEP-0486 §5.1).
     pub(super) other_photos: Vec<String>,
-    /// Who has asked to become a member, and waits for an admin (XEP-0045 §9.9).
+    /// Requests to become a member, which wait for an admin (XEP-0045 §9.9).
     pub(super) registrations: Vec<Registration>,
     /// Tokens by which people become members (XEP-0488).
     pub(super) tokens: Vec<Token>,
-    /// Changes of affiliations up to this one are not all known any more (XEP-0463).
+    /// Up to this one, some changes of affiliations were forgotten (XEP-0463).
     pub(super) forgotten: i64,
 }
 
@@ -46,13 +46,13 @@ pub(super) struct Registration {
     pub(super) at: i64,
 }
 
-/// A token. It is kept as it is: who has made it may read it again (XEP-0488 §3.6).
+/// A token. It is stored in the clear, because its creator may read it again (XEP-0488 §3.6).
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Token {
     /// The secret.
     pub(super) text: String,
-    /// The bare address of who has made it.
+    /// The bare address of its creator.
     pub(super) creator: String,
     /// When it expires: microseconds since 1970.
     pub(super) until: i64,
@@ -91,7 +91,7 @@ impl Extra {
             || self.tokens.iter().any(|token| token.creator == user)
     }
 
-    /// Nothing here is about a user any more: hats, roles, requests, tokens.
+    /// Removes everything about a user: hats, roles, requests, tokens.
     pub(super) fn forget(&mut self, user: &BareJid) {
         let user = user.as_str();
         self.wearers.retain(|(wearer, _)| wearer != user);

@@ -58,7 +58,7 @@ impl Room {
         Ok(())
     }
 
-    /// Removes a hat. Nobody wears it any more (XEP-0317 §3.3).
+    /// Removes a hat, also from all who wear it (XEP-0317 §3.3).
     ///
     /// # Errors
     /// `item-not-found`
@@ -72,7 +72,7 @@ impl Room {
         Ok(())
     }
 
-    /// Gives a user a hat (XEP-0317 §3.5). Who wears it already keeps it.
+    /// Gives a user a hat (XEP-0317 §3.5). A user who wears it already keeps it.
     ///
     /// # Errors
     /// `item-not-found` if there is no such hat, `resource-constraint` if too many are worn.
@@ -144,7 +144,7 @@ impl Room {
         wearers.filter_map(|(wearer, _)| BareJid::parse(wearer).ok()).collect()
     }
 
-    /// Stores the hats, and broadcasts the presence of those who wear others than before.
+    /// Stores the hats, and broadcasts the presence of users whose hats have changed.
     pub(super) fn hats_changed(&self, wearers: &[BareJid], fx: &mut Effects) {
         fx.change.extra = Some(self.extra.to_stored());
         for occupant in wearers.iter().flat_map(|user| self.occupants.of_user(user)) {

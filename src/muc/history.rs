@@ -21,7 +21,7 @@ pub(super) struct History {
 #[derive(Clone, Debug)]
 struct Past {
     at: Timestamp,
-    /// With its `<delay/>`.
+    /// The message, with its `<delay/>`.
     stanza: Arc<Stanza>,
     /// Its id in the archive of the room.
     id: Option<String>,

@@ -6,7 +6,7 @@ use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Iq, Message, Presence};
 
-/// The time of an input, and a random identifier for its effects: a room makes neither by itself.
+/// The time of an input, and a random identifier for its effects: a room reads no clock and makes no random numbers.
 #[derive(Clone, Debug)]
 pub struct Moment {
     /// The time.
@@ -53,6 +53,6 @@ pub enum Input<'a> {
     Request(&'a Iq),
     /// An answer to a request that was passed on to an occupant.
     Response(Iq),
-    /// A session cannot be reached any more (XEP-0045 §18.1.2, ghosts). The actor is that session.
+    /// A session can no longer be reached (XEP-0045 §18.1.2, ghosts). The actor is that session.
     Lost,
 }

@@ -20,11 +20,11 @@ struct Invite {
 }
 
 impl Room {
-    /// A message to the room that is not of the type `groupchat`.
+    /// Handles a message to the room that is not of the type `groupchat`.
     ///
     /// # Errors
-    /// `forbidden` for those who are not in the room (XEP-0045 §17.2), `bad-request` for what is for all but
-    /// has another type.
+    /// `forbidden` for users who are not in the room (XEP-0045 §17.2), `bad-request` for a message to all occupants with
+    /// another type than `groupchat`.
     pub(super) fn message_to_room(
         &mut self,
         now: &Moment,
@@ -52,7 +52,7 @@ impl Room {
         Err(Condition::BadRequest.text("a message to all must be of the type groupchat"))
     }
 
-    /// A form that somebody has filled in.
+    /// Handles a form that somebody has filled in.
     fn form_to_room(
         &mut self,
         now: &Moment,
@@ -131,7 +131,7 @@ impl Room {
         })
     }
 
-    /// The invitation, as the room sends it: also in the form that clients read who invite by themselves
+    /// The invitation, as the room sends it: also in the form of direct invitations, which clients send without a room
     /// (XEP-0249).
     fn invitation(&self, actor: &Actor, head: &Head, invite: &Invite) -> Message {
         let Invite { to, reason, continues } = invite;
@@ -170,8 +170,8 @@ impl Room {
         self.invited.push_back(invited);
     }
 
-    /// An invitation has come back: its address does not exist, or refuses it. The inviter is told, if it is still in
-    /// the room (§7.8.2).
+    /// Handles an invitation that has come back, because its address does not exist or refuses it. The inviter is told, if it
+    /// is still in the room (§7.8.2).
     pub(super) fn not_invited(&mut self, actor: &Actor, message: &Message, fx: &mut Effects) {
         let is_this = |known: &Invited| {
             let sent = known.sent.as_ref();
@@ -194,9 +194,9 @@ impl Room {
         fx.tell(&inviter, Stanza::Message(Message { head, kind: MessageKind::Error, content }));
     }
 
-    /// Somebody declines an invitation (XEP-0045 §7.8.2): the inviter is told, if it is still in the room. Nobody
-    /// learns from an error who is. Who was not invited declines nothing: otherwise people could write through the
-    /// room to users who have blocked them.
+    /// Declines an invitation (XEP-0045 §7.8.2): the inviter is told, if it is still in the room. No error tells who is in
+    /// the room. Only invited users can decline: otherwise people could write through the room to users who have blocked
+    /// them.
     fn decline(
         &mut self,
         actor: &Actor,
@@ -227,7 +227,7 @@ impl Room {
         Ok(())
     }
 
-    /// Whether so many more addresses may have an affiliation.
+    /// Whether this number of further addresses may have an affiliation.
     ///
     /// # Errors
     /// `resource-constraint`

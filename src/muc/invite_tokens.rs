@@ -29,7 +29,7 @@ impl Room {
     /// A request about tokens, if this is one. `None`: another file answers.
     ///
     /// # Errors
-    /// `forbidden` for those who may not, `item-not-found` if there is no such token.
+    /// `forbidden` for users without the right, `item-not-found` if there is no such token.
     pub(super) fn token_request(
         &mut self,
         now: &Moment,
@@ -46,7 +46,7 @@ impl Room {
         })
     }
 
-    /// Whether somebody may create tokens: those who may make others members by inviting them (XEP-0488 §7).
+    /// Whether a user may create tokens: the same users who may make others members by inviting them (XEP-0488 §7).
     fn may_make_tokens(&self, actor: &Actor) -> bool {
         let affiliation = self.affiliation_of(actor);
         affiliation.is_admin() || (self.config.allow_invites && affiliation.is_member())
@@ -140,9 +140,8 @@ impl Room {
         Ok(())
     }
 
-    /// Whether somebody who wants to enter becomes a member by the token in place of a password. It does not count
-    /// for those who have an affiliation (XEP-0488 §4), and it is worth nothing when its maker is no member any
-    /// more.
+    /// Whether a user who wants to enter becomes a member by the token in place of a password. It does not count for users
+    /// with an affiliation (XEP-0488 §4), and it is invalid if its creator is no longer a member.
     ///
     /// # Errors
     /// `not-authorized` if the token has expired (XEP-0488 §3.5).
@@ -175,7 +174,7 @@ impl Room {
         Ok(true)
     }
 
-    /// Somebody enters by a token, and becomes a member.
+    /// Makes a user who enters by a token a member.
     pub(super) fn spend_token(
         &mut self,
         now: &Moment,

@@ -1,5 +1,5 @@
-//! Who has been invited by whom (XEP-0045 §7.8.2): only they can decline, and who invites an address that cannot be
-//! reached is told so.
+//! Who has been invited by whom (XEP-0045 §7.8.2): only invited users can decline, and an inviter learns that an
+//! address cannot be reached.
 
 use smol_str::SmolStr;
 

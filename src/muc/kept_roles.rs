@@ -1,4 +1,4 @@
-//! In a moderated room, a voice that was given or taken is so at the next visit, too (XEP-0045 §5.1).
+//! In a moderated room, voice that was given or taken still applies at the next visit (XEP-0045 §5.1).
 
 use super::affiliation::Role;
 use super::{Affiliation, Effects, Room};
@@ -15,7 +15,7 @@ impl Room {
         kept.and_then(|(_, role)| Role::parse(role)).unwrap_or(role)
     }
 
-    /// A moderator has given this role to a user. What the user would have anyway is not kept, nor is the role of a
+    /// Keeps the role that a moderator has given to a user, except a role that the user would have anyway, and that of a
     /// moderator.
     pub(super) fn keep_role(&mut self, user: &BareJid, role: Role, fx: &mut Effects) {
         let usual = Role::on_entry(self.members.affiliation(user), true);
@@ -35,7 +35,7 @@ impl Room {
         }
     }
 
-    /// The room is not moderated any more: everybody has voice.
+    /// Forgets the roles, because the room is no longer moderated: everybody has voice.
     pub(super) fn forget_roles(&mut self, fx: &mut Effects) {
         if !self.extra.roles.is_empty() {
             self.extra.roles.clear();

@@ -17,7 +17,7 @@ pub(super) const KICKED: u16 = 307;
 /// A session that has left.
 struct Left {
     seat: Seat,
-    /// As it was with this session, if that was its last one; else without it.
+    /// The occupant: with this session, if that was its last one; otherwise without it.
     occupant: Occupant,
     is_last: bool,
 }
@@ -42,7 +42,7 @@ impl Room {
         sessions.filter(|session| which(session)).cloned().collect()
     }
 
-    /// A session leaves with this presence. `codes`: what all are told besides (XEP-0045 §16.6).
+    /// Makes a session leave with this presence. `codes`: the status codes that all are sent (XEP-0045 §16.6).
     pub(super) fn leave(
         &mut self,
         actor: &Actor,
@@ -56,13 +56,13 @@ impl Room {
         self.remove_seat(&actor.jid, presence, codes, fx);
     }
 
-    /// The server sends presence on behalf of a session that has ended: the connection was lost, and did not come
-    /// back (status 333, XEP-0045 §11.1).
+    /// Handles presence that the server sends on behalf of a session that has ended: its connection was lost, and its client
+    /// has not come back (status 333, XEP-0045 §11.1).
     pub(super) fn ended(&mut self, actor: &Actor, presence: Presence, fx: &mut Effects) {
         self.leave(actor, presence, &[333], fx);
     }
 
-    /// A session cannot be reached any more: it leaves for a technical reason (status 333, XEP-0045 §11.1).
+    /// Makes a session leave that can no longer be reached: for a technical reason (status 333, XEP-0045 §11.1).
     pub(super) fn lost(&mut self, session: &Jid, fx: &mut Effects) {
         self.remove_seat(session, no_presence(), &[333], fx);
     }
@@ -118,7 +118,7 @@ impl Room {
         }
     }
 
-    /// The server ends, and with it these sessions: they leave (status 332, XEP-0045 §11.2). All are removed first, so
+    /// Makes these sessions leave, because they end with the server (status 332, XEP-0045 §11.2). All are removed first, so
     /// that none of them is sent the presence of another.
     pub fn close(&mut self, sessions: &[Jid]) -> Effects {
         let mut fx = Effects::default();
@@ -150,7 +150,7 @@ impl Room {
         self.broadcast_removal(&occupant, details, fx);
     }
 
-    /// Shows that an occupant is gone, which was removed already.
+    /// Broadcasts the leaving of an occupant that was removed already.
     pub(super) fn broadcast_removal(
         &self,
         occupant: &Occupant,
@@ -159,7 +159,7 @@ impl Room {
     ) {
         let gone = || occupant.sessions().filter_map(Jid::to_full);
         fx.change.gone.extend(gone());
-        // Who is kicked may come back.
+        // A kicked occupant may come back.
         if details.codes != [KICKED] {
             fx.shut_out.extend(gone());
         }
@@ -169,7 +169,7 @@ impl Room {
     }
 }
 
-/// Whether the content of an error says that the session to which a stanza was sent is gone (XEP-0045 §18.1.2).
+/// Whether the content of an error says that the session to which a stanza was sent has ended (XEP-0045 §18.1.2).
 #[must_use]
 pub fn says_gone(content: &Content) -> bool {
     has_one_of(content, LOST)
@@ -181,7 +181,7 @@ pub(super) fn has_error(content: &Content) -> bool {
     readable(content).has_received_child(ns::CLIENT, "error")
 }
 
-/// Whether the content of an error may mean that the session is gone, and may mean something else.
+/// Whether the content of an error may mean that the session has ended, and may mean something else.
 #[must_use]
 pub fn is_doubtful(content: &Content) -> bool {
     has_one_of(content, DOUBTFUL)
@@ -204,7 +204,7 @@ pub(super) fn readable(content: &Content) -> Content {
     read.map_or_else(|_| content.clone(), Content::of)
 }
 
-/// Errors that say that a session is gone (XEP-0045 §18.1.2).
+/// Errors that say that a session has ended (XEP-0045 §18.1.2).
 const LOST: &[&str] = &[
     "gone",
     "item-not-found",
@@ -213,8 +213,8 @@ const LOST: &[&str] = &[
     "remote-server-not-found",
     "remote-server-timeout",
 ];
-/// `service-unavailable` is what servers say of a session that is gone (RFC 6121 §8.5.3.2.1), but also in the name of
-/// users who have blocked the sender (XEP-0191 §3.3), and what clients say of what they do not know.
+/// Servers answer `service-unavailable` for a session that has ended (RFC 6121 §8.5.3.2.1), but also in the name of
+/// users who have blocked the sender (XEP-0191 §3.3). Clients answer so to what they do not know.
 const DOUBTFUL: &[&str] = &["jid-malformed", "service-unavailable"];
 
 #[cfg(test)]

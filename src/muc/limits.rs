@@ -7,8 +7,8 @@ pub struct RoomLimits {
     pub occupants: usize,
     /// Sessions of one user in the room, at most.
     pub sessions_of_user: usize,
-    /// Occupants whose presence is broadcast. Of those who enter later, only that of moderators is, so that the traffic
-    /// grows with the number of occupants, not with its square.
+    /// The number of occupants whose presence is broadcast. Of later ones, only the presence of moderators is, so that the
+    /// traffic grows with the number of occupants, not with its square.
     pub shown: usize,
     /// Affiliations, with those of outcasts, at most.
     pub members: usize,

@@ -125,9 +125,9 @@ impl Members {
         self.by_user.get(user).is_some_and(is_needed)
     }
 
-    /// Forgets addresses that have neither any more, those first that have lost it first, if there are more than
-    /// `most` addresses. The last one stays, which may have the number of the last change. Returns the addresses, and
-    /// the number of the newest change that is forgotten.
+    /// If there are more than `most` addresses, forgets addresses that have lost affiliation and nickname, in the order
+    /// in which they lost them. The last one stays, since it may have the number of the last change. Returns the
+    /// addresses, and the number of the newest change that is forgotten.
     pub(super) fn forget(&mut self, most: usize) -> Option<(Vec<BareJid>, i64)> {
         let surplus = self.by_user.len().saturating_sub(most);
         if surplus == 0 || self.by_user.len() - self.needed <= 1 {
@@ -137,7 +137,7 @@ impl Members {
         let mut idle: Vec<_> = idle.map(|member| (member.version, member.jid.clone())).collect();
         idle.sort_unstable_by_key(|(version, _)| *version);
         idle.pop();
-        // Some more, so that it is not to be done each time.
+        // Some more than necessary, so that it need not be done each time.
         idle.truncate(surplus + most / 32);
         let newest = idle.last()?.0;
         let users: Vec<BareJid> = idle.into_iter().map(|(_, user)| user).collect();

@@ -14,7 +14,7 @@ use crate::stanza::{Condition, Message, MessageKind, StanzaError};
 use crate::xml::ElementRef;
 
 impl Room {
-    /// A message comes to the room, or to an occupant.
+    /// Handles a message to the room, or to an occupant.
     pub(super) fn message(
         &mut self,
         now: &Moment,
@@ -101,7 +101,8 @@ impl Room {
 }
 
 /// Whether the history for newcomers has messages of this kind (XEP-0045 §7.2.13): with a text, encrypted, with a
-/// file, or a moderator's retraction (XEP-0425), which takes the place of one. The other messages of the archive are of use only to clients that read the archive.
+/// file, or a moderator's retraction (XEP-0425), which takes the place of one. The other messages of the archive are
+/// useful only for clients that read the archive.
 #[must_use]
 pub fn is_for_newcomers(message: &Message) -> bool {
     let shows = |child: ElementRef<'_>| {

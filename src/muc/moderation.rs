@@ -167,8 +167,8 @@ impl Room {
                 .is_none_or(|author| by.as_deref() == Some(author) && !has("retract"))
     }
 
-    /// What stays of a message in the archive: its addresses, its id, and who has written it: the identifier of the
-    /// occupant, and the real address, which the archive tells those who may know (XEP-0424 §4, XEP-0425 §4).
+    /// What stays of a message in the archive: its addresses, its id, and its author: the identifier of the occupant,
+    /// and the real address, which only users with the right to see it get (XEP-0424 §4, XEP-0425 §4).
     /// `original` is as the archive has it.
     #[must_use]
     pub fn tombstone(original: &Message, retraction: &Retraction) -> Message {
@@ -182,7 +182,7 @@ impl Room {
         Message { head: original.head.clone(), kind: original.kind, content }
     }
 
-    /// A message was retracted: newcomers do not get it any more (XEP-0424 §5).
+    /// Removes a retracted message from what newcomers get (XEP-0424 §5).
     pub fn note_retracted(&mut self, retraction: &Retraction) {
         self.history.forget(&retraction.id);
     }

@@ -46,8 +46,8 @@ impl Room {
         checked(&address, &self.limits)
     }
 
-    /// The address that somebody has in the room who asks for this one. It is another one if the room holds users to
-    /// the nicknames that they have registered (XEP-0045 §7.10).
+    /// The address that a user gets in the room who asks for this one. It is another one if users must use the nicknames
+    /// that they have registered (XEP-0045 §7.10).
     ///
     /// # Errors
     /// `conflict` if another user has the nickname, has registered it, or has one with the same skeleton.
@@ -82,8 +82,8 @@ impl Room {
         Ok(())
     }
 
-    /// An occupant takes another nickname: with all its sessions, if it has several. If it asks to enter, it has lost its
-    /// state: it gets all that a newcomer gets, too (XEP-0045 §17.3).
+    /// Gives an occupant another nickname: in all its sessions, if it has several. If it asks to enter, it has lost its
+    /// state, and also gets everything that a newcomer gets (XEP-0045 §17.3).
     pub(super) fn change_nick(
         &mut self,
         now: &Moment,

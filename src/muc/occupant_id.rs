@@ -1,5 +1,5 @@
-//! Occupant identifiers (XEP-0421): who an occupant is in this room, whatever the nickname, and not who the user
-//! is.
+//! Occupant identifiers (XEP-0421): they identify an occupant within this room, whatever the nickname, but do not tell
+//! who the user is.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,8 +12,8 @@ use crate::xml::{Node, element};
 
 pub(super) use crate::ns::OCCUPANT_ID as NS;
 
-/// The identifier of a user in a room. Only who has the secret can compute it. It is another one in each
-/// room, so that nobody recognizes a user elsewhere (XEP-0421 §4).
+/// The identifier of a user in a room. It can be computed only with the secret. It differs from room to room, so that
+/// nobody recognizes a user elsewhere (XEP-0421 §4).
 pub(super) fn of(secret: &[u8; 32], room: &BareJid, user: &BareJid) -> SmolStr {
     let mut mac: Hmac<Sha256> = Mac::new_from_slice(secret).expect("a key of any length is taken");
     for part in ["occupant-id", "\0", room.as_str(), "\0", user.as_str()] {

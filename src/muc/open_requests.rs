@@ -47,7 +47,7 @@ impl OpenRequests {
         self.0.push_back(request);
     }
 
-    /// The request that `responder` answers with this id, to the address from which it was asked. It is open no more.
+    /// The request that `responder` answers with this id, to the address from which it was asked. It is no longer open.
     pub(super) fn answered(
         &mut self,
         responder: &BareJid,
@@ -66,7 +66,7 @@ impl OpenRequests {
         self.0.front().is_some_and(|open| open.is_overdue(now))
     }
 
-    /// Those that have waited too long. They are open no more.
+    /// Those that have waited too long. They are no longer open.
     pub(super) fn overdue(&mut self, now: Timestamp) -> Vec<OpenRequest> {
         if !self.has_overdue(now) {
             return Vec::new();
@@ -74,7 +74,7 @@ impl OpenRequests {
         self.take(|open| open.is_overdue(now))
     }
 
-    /// Those for which this holds. They are open no more.
+    /// Those for which this holds. They are no longer open.
     pub(super) fn take(&mut self, which: impl Fn(&OpenRequest) -> bool) -> Vec<OpenRequest> {
         let all = std::mem::take(&mut self.0).into_iter();
         let (taken, left): (Vec<OpenRequest>, Vec<OpenRequest>) = all.partition(|open| which(open));

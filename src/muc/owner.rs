@@ -125,8 +125,8 @@ impl Room {
         Ok(())
     }
 
-    /// The affiliations that follow from the form: it has the full lists of admins and owners. Who is no longer an
-    /// owner becomes an admin (XEP-0045 §10.2). Who is no longer an admin stays a member where only members are.
+    /// The affiliations that follow from the form, which has the full lists of admins and owners. A user who is no longer
+    /// an owner becomes an admin (XEP-0045 §10.2). One who is no longer an admin stays a member in a members-only room.
     fn people(
         &self,
         form: &Submitted,
@@ -156,7 +156,7 @@ impl Room {
         Ok(wanted.into_iter().map(change).collect())
     }
 
-    /// The room has become members-only: it removes all others (XEP-0045 §10.2), but no admins of the service.
+    /// Removes all but members, because the room has become members-only (XEP-0045 §10.2). Admins of the service stay.
     fn remove_non_members(&mut self, fx: &mut Effects) {
         let others = self.occupants.iter();
         let may_stay =

@@ -32,9 +32,9 @@ pub(super) struct Details<'a> {
 /// Who receives the presence.
 #[derive(Clone, Copy, Debug)]
 struct Viewer {
-    /// It sees real addresses.
+    /// Whether it sees real addresses.
     sees: bool,
-    /// It is the occupant itself.
+    /// Whether it is the occupant itself.
     is_self: bool,
 }
 
@@ -136,7 +136,7 @@ impl Room {
         }
         let is_leaving = kind == PresenceKind::Unavailable && details.nick.is_none();
         let role = if is_leaving { Role::None } else { occupant.role };
-        // To nobody is it a secret who they are themselves. Converse.js finds its user by this address.
+        // All occupants may know their own addresses. Converse.js finds its user by this address.
         let jid = (viewer.sees || viewer.is_self).then_some(&seat.session);
         let mut item = item(self.affiliation_of_occupant(occupant), Some(role))
             .maybe_attr("jid", jid.map(Jid::as_str))
@@ -195,7 +195,7 @@ pub(super) fn read_stored(data: &str) -> Option<StoredOccupant> {
     }
 }
 
-/// Between the role and the presence of an occupant whose presence others are not shown.
+/// Stands between the role and the presence of an occupant whose presence others are not shown.
 const HIDDEN: &str = " hidden ";
 
 /// An `<item/>` with an affiliation, and a role.

@@ -1,6 +1,7 @@
 //! An occupant writes to another one (XEP-0045 §7.5), and is told what was not delivered.
 //!
-//! Errors are passed on only about what an occupant has sent: otherwise people could write to others by errors.
+//! An error is passed on only if it is about a stanza that an occupant has sent: otherwise people could write to others
+//! by errors.
 
 use super::affiliation::Role;
 use super::leave::readable;
@@ -13,7 +14,7 @@ use crate::stanza::{Condition, Head, Message, Stanza, StanzaError};
 use crate::xml::element;
 
 impl Room {
-    /// A message to an occupant: it goes to all its sessions.
+    /// Sends a message to an occupant: to all its sessions.
     pub(super) fn private_message(
         &mut self,
         actor: &Actor,
@@ -61,7 +62,7 @@ impl Room {
         Ok(())
     }
 
-    /// A stanza of the room has come back from a session. If that cannot be reached any more, it is removed
+    /// Handles a stanza of the room that has come back from a session. If the session can no longer be reached, it is removed
     /// (XEP-0045 §11.1, §18.1.2).
     pub(super) fn bounced(&mut self, actor: &Actor, message: Message, fx: &mut Effects) {
         let is_gone = says_gone(&message.content);

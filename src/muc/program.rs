@@ -1,8 +1,8 @@
 //! A program sends a message to a room for a user, over the HTTP API (docs/http-api.md). It is no occupant: nobody is told
 //! that it comes or goes.
 //!
-//! DEPARTS: XEP-0045 §7.4 – only occupants send to a room. The message looks like one of an occupant: it is one of the
-//! user's occupant, if the user is in the room with a client, or one of a member who has just left.
+//! DEPARTS: XEP-0045 §7.4 – only occupants send to a room. The message looks like one of an occupant: like one of the
+//! user's own occupant, if the user is in the room with a client, otherwise like one of a member who has just left.
 
 use super::affiliation::Role;
 use super::{Actor, Affiliation, Room};

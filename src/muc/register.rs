@@ -1,5 +1,5 @@
-//! Users register with a room, and with a nickname (XEP-0045 §7.10). Who registers becomes a member: at once in
-//! rooms that are open to all, else when an admin approves (§9.9).
+//! Users register with a room, and with a nickname (XEP-0045 §7.10). A user who registers becomes a member: at once in
+//! rooms that are open to all, otherwise when an admin approves (§9.9).
 
 use smol_str::SmolStr;
 
@@ -24,7 +24,7 @@ impl Room {
     /// A request for the form, or with it, or the end of the registration.
     ///
     /// # Errors
-    /// `not-allowed` for those who are banned.
+    /// `not-allowed` for banned users.
     pub(super) fn register(
         &mut self,
         now: &Moment,

@@ -17,7 +17,7 @@ const ALLOW: &str = "muc#register_allow";
 const JID: &str = "muc#jid";
 
 impl Room {
-    /// The admins and owners are asked (XEP-0045 §9.9): in the room, or at their accounts if they are not there.
+    /// Asks the admins and owners (XEP-0045 §9.9): in the room, or at their accounts if they are not there.
     pub(super) fn ask_admins(
         &mut self,
         now: &Moment,

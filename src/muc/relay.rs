@@ -13,13 +13,13 @@ use crate::stanza::{Condition, Content, ErrorKind, Head, Iq, IqKind, Stanza, Sta
 use crate::xml::{ElementRef, element};
 
 impl Room {
-    /// An occupant asks another one.
+    /// Passes on a request of one occupant to another.
     ///
     /// The setting for private messages does not apply here: it is about conversations, and clients query vCards and
-    /// avatars by themselves.
+    /// avatars on their own.
     ///
     /// # Errors
-    /// For those who are not in the room `not-acceptable` (XEP-0410 §3.2), and `bad-request` if they ask what an
+    /// For users who are not in the room `not-acceptable` (XEP-0410 §3.2), or `bad-request` if they ask what an
     /// occupant can do (XEP-0045 §6.6); `item-not-found` if nobody has the nickname; `resource-constraint` if too many
     /// requests wait for an answer.
     pub(super) fn relay_request(
@@ -141,8 +141,8 @@ fn is_for_account(payload: &ElementRef<'_>) -> bool {
     )
 }
 
-/// An error without the address of who has found it: that is at the real address of an occupant (RFC 6120 §8.3.1).
-/// All else stays, unless the address is there: then the error is written anew.
+/// An error without `by`, which would tell the real address of an occupant (RFC 6120 §8.3.1). An error without that
+/// attribute stays as it is; one with it is written anew.
 pub(super) fn without_by(content: Content) -> Content {
     let Some(error) = content.received_child(ns::CLIENT, "error") else { return content };
     if error.attr("by").is_none() {
@@ -255,7 +255,7 @@ mod tests {
         assert!(apply(&mut room, "a@x/1", &answer).unwrap().list.is_empty(), "answered already");
     }
 
-    /// The conditions of the answers that the room gives by itself, and to whom.
+    /// The conditions of the answers that the room itself gives, and to whom.
     fn refused(fx: &Effects) -> Vec<String> {
         let iqs = fx.list.iter().filter_map(|effect| match effect {
             Effect::Send(Stanza::Iq(iq)) if iq.kind == IqKind::Error => {

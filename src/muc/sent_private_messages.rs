@@ -32,8 +32,8 @@ impl SentPrivateMessages {
         self.0.push_back(message);
     }
 
-    /// A session of `user` has returned an error: the message that it is about, if it is one of these. If no session
-    /// has got it, its `left` is 0, and it is forgotten.
+    /// Returns the message to which an error of a session of `user` belongs, if it is one of these. If no session has got
+    /// it, its `left` is 0, and it is forgotten.
     pub(super) fn bounced(
         &mut self,
         user: &BareJid,

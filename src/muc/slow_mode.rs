@@ -27,7 +27,7 @@ impl Room {
         Err(StanzaError { detail: Some(text), ..error })
     }
 
-    /// A user has written to all.
+    /// Notes that a user has written to all.
     pub(super) fn note_spoken(&mut self, now: &Moment, user: &BareJid) {
         if self.config.slow_mode == 0 {
             self.spoke.clear();

@@ -9,7 +9,7 @@ use crate::payload::delay;
 use crate::stanza::{Content, Head, Message, MessageKind, Stanza};
 use crate::xml::{Frame, element};
 
-/// What the occupants talk about, and who has said so.
+/// The subject of the room, and who has set it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Subject {
     /// The message that set it, from its author. `None`: nobody has set one.

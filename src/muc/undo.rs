@@ -27,7 +27,8 @@ impl Room {
         Some(Before { user: actor.user.clone(), spoke, subject })
     }
 
-    /// The message was not published. What else [`Room::apply`] said was not done, either.
+    /// Undoes the changes of a message that was not published. The other effects of [`Room::apply`] were not carried out,
+    /// either.
     pub fn take_back(&mut self, before: Before) {
         let Before { user, spoke, subject } = before;
         match spoke {

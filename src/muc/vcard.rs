@@ -11,7 +11,7 @@ impl Room {
     /// A request for the card, or a new one, if this is one. `None`: another file answers.
     ///
     /// # Errors
-    /// `forbidden` for those who may not, `item-not-found` if there is no card, `policy-violation` for one that is
+    /// `forbidden` for users without the right, `item-not-found` if there is no card, `policy-violation` for one that is
     /// too large.
     pub(super) fn card_request(
         &mut self,
@@ -51,7 +51,7 @@ impl Room {
         })
     }
 
-    /// The card is for those who may know of the room.
+    /// The card is shown to users who may know that the room exists.
     fn read_card(&self, actor: &Actor) -> Result<Node, StanzaError> {
         let affiliation = self.affiliation_of(actor);
         if self.config.locked && affiliation != Affiliation::Owner {

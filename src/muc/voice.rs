@@ -37,10 +37,10 @@ impl Room {
         }
     }
 
-    /// A visitor asks. All moderators get a form (XEP-0045 §8.6).
+    /// Sends the request of a visitor for voice to all moderators, as a form (XEP-0045 §8.6).
     ///
     /// # Errors
-    /// `forbidden` where nobody may ask, `policy-violation` if the visitor has asked already.
+    /// `forbidden` if the room allows no requests, `policy-violation` if the visitor has asked already.
     fn ask_for_voice(
         &mut self,
         now: &Moment,

@@ -16,9 +16,9 @@ pub struct Bookmark {
     pub id: String,
     /// The address of the room.
     pub room: BareJid,
-    /// For people.
+    /// The name for people.
     pub name: Option<String>,
-    /// The client enters the room by itself.
+    /// The client enters the room when it logs in.
     pub autojoin: bool,
     /// How the user is called there.
     pub nick: Option<String>,

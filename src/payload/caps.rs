@@ -6,7 +6,7 @@ mod advertised;
 mod verify;
 
 pub use advertised::{Advertised, Algorithm, Version};
-pub use verify::{Told, hash_2, read};
+pub use verify::{Description, hash_2, read};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -156,7 +156,7 @@ impl Field {
         self
     }
 
-    /// The user must fill in this field.
+    /// Makes this a field that the user must fill in.
     pub fn required(mut self, required: bool) -> Self {
         self.required = required;
         self

@@ -123,7 +123,7 @@ pub struct NodeConfig {
     pub deliver_notifications: bool,
     pub deliver_payloads: bool,
     pub description: String,
-    /// In seconds; `None`: never.
+    /// After how many seconds an item expires; `None`: never.
     pub item_expire: Option<u64>,
     pub itemreply: Option<ItemReply>,
     pub language: String,

@@ -30,12 +30,12 @@ pub fn retracted(node: &str, ids: &[String]) -> Node {
     event(element("items").attr("node", node).children(ids.iter().map(retract)))
 }
 
-/// All items were removed.
+/// The event that all items were removed.
 pub fn purged(node: &str) -> Node {
     event(element("purge").attr("node", node))
 }
 
-/// The node is gone; maybe there is another one.
+/// The event that the node was deleted. `redirect`: the address of another one.
 pub fn deleted(node: &str, redirect: Option<&str>) -> Node {
     let redirect = redirect.map(|uri| element("redirect").attr("uri", uri));
     event(element("delete").attr("node", node).children(redirect))

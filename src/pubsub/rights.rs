@@ -9,13 +9,13 @@ use crate::storage::Affiliation;
 pub struct Entity {
     /// Its affiliation, if it has one.
     pub affiliation: Option<Affiliation>,
-    /// It has a subscription that is not pending.
+    /// Whether it has a subscription that is not pending.
     pub is_subscribed: bool,
-    /// It has a subscription that is pending.
+    /// Whether it has a subscription that is pending.
     pub is_pending: bool,
-    /// It sees the presence of the owner.
+    /// Whether it sees the presence of the owner.
     pub sees_presence: bool,
-    /// It is in one of the groups that the node names.
+    /// Whether it is in one of the groups that the node names.
     pub is_in_group: bool,
 }
 

@@ -94,7 +94,7 @@ pub fn listed(item: &RosterItem) -> Node {
     node.children(item.groups.iter().map(|group| element("group").text(group)))
 }
 
-/// An item that is not in the roster any more, in a push (RFC 6121 §2.1.6).
+/// The item for a roster push about an item that was removed (RFC 6121 §2.1.6).
 pub fn removed(jid: &Jid) -> Node {
     element("item").attr("jid", jid.as_str()).attr("subscription", "remove")
 }

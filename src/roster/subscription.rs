@@ -117,7 +117,7 @@ impl State {
         matches!(self, NonePendingIn | NonePendingInOut | ToPendingIn)
     }
 
-    /// The contact may see the user.
+    /// Whether the contact may see the user.
     #[must_use]
     pub fn is_seen(self) -> bool {
         self.subscription().is_from()

@@ -211,7 +211,7 @@ mod tests {
             (remote(), "juliet@c.example", "romeo@d.example", Err(HostUnknown)),
             (remote(), "", "romeo@a.example", Err(ImproperAddressing)),
             (remote(), "juliet@c.example", "", Err(ImproperAddressing)),
-            // No server is authenticated for a domain of ours, be it by a mistake of ours.
+            // Even if we authenticated a server for our own domain by mistake, it is refused.
             (Origin::Server("b.example".into()), "b.example", "a.example", Err(InvalidFrom)),
             (
                 Origin::Server("rooms.b.example".into()),

@@ -35,7 +35,7 @@ pub(super) struct Internal<'a> {
 }
 
 impl<'a> Internal<'a> {
-    /// Work for this domain. If it is not served any more, the first served domain stands for it.
+    /// Work for this domain. If the configuration no longer has it, the first host stands for it.
     pub(super) fn for_domain(router: &'a Router, domain: &str) -> Option<Self> {
         let server = &router.server;
         let host = server.host(domain).or_else(|| server.hosts().first())?;

@@ -18,7 +18,7 @@ pub(super) async fn is_invited(
     }
     let preauth = presence.content.received_children().find(|child| child.is(ns::PARS, "preauth"));
     let Some(token) = preauth.and_then(|preauth| preauth.attr("token")) else { return Ok(false) };
-    // Who sees the user already needs no invitation: it stays for somebody else.
+    // A contact that already sees the user does not use up the invitation.
     let known = contact_list::find(cx.server, user, &contact.clone().into()).await?;
     if known.is_some_and(|known| known.subscription.is_from()) {
         return Ok(false);

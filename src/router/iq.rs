@@ -154,10 +154,10 @@ async fn refuse_others(
     }
 }
 
-/// For a session. It gets the answers to its own requests, and the requests of those who may know that it
-/// is online: by a subscription, or by its directed presence. All others get the same error whether there
-/// is such a session or not, so nobody finds out who is online by asking (RFC 6121 §8.5.3.1). To a request
-/// for the last activity this error is `forbidden` (XEP-0012 §4).
+/// For a session. It gets the answers to its own requests, and the requests of users who may know that it is online:
+/// by a subscription, or by its directed presence. All others get the same error whether there is such a session or
+/// not, so nobody finds out who is online by asking (RFC 6121 §8.5.3.1). To a request for the last activity this error
+/// is `forbidden` (XEP-0012 §4).
 ///
 /// DEPARTS: RFC 6121 §8.5.3.1 – also a client to which this session has sent a request may send it
 /// requests. It knows the full address from that; and both sides of a call (XEP-0166) send requests, even
@@ -223,7 +223,7 @@ async fn take_answer(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     Ok(Outcome::Done)
 }
 
-/// The request comes from neither this user nor the server itself.
+/// Whether the request comes from somebody else than this user and the server itself.
 fn is_of_others(cx: &Cx<'_>, user: &BareJid) -> bool {
     !matches!(cx.origin, Origin::Internal) && !cx.origin.is_of(user)
 }

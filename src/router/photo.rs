@@ -2,8 +2,8 @@
 //! §4.3, XEP-0398 §4). Presence to single addresses, as to rooms, is sent again by clients (XEP-0398 §5).
 //!
 //! This runs in the task of one session, and sends presence of all. Meanwhile another one may send new presence, or
-//! go, in its own task, and contacts may get the two in the wrong order. So when the presence with the new photo has
-//! arrived, it is looked at again: if it is not the last one any more, the last one is sent once more ([`correct`]).
+//! go, in its own task, and contacts may get the two in the wrong order. So after the presence with the new photo was
+//! delivered, it is compared with the last one: if they differ, the last one is sent once more ([`correct`]).
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ pub(super) async fn correct(cx: &mut Cx<'_>, shown: Vec<Shown>) -> Vec<Shown> {
     again
 }
 
-/// So often it is tried to replace a presence, while its client sends new ones.
+/// How often we try to replace a presence while its client keeps sending new ones.
 const ATTEMPTS: u32 = 3;
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ async fn arrives(
     if blocking::is_blocked(cx, user, &presence.head).await? {
         return Err(Halt::Drop("the sender is blocked"));
     }
-    // Their presence says what they want to hear of (XEP-0163 §4.3.3).
+    // Their presence tells their interests (XEP-0163 §4.3.3).
     if matches!(cx.origin, Origin::Server(_)) {
         capabilities::read_remote(cx, &presence).await;
     }
@@ -92,9 +92,8 @@ async fn arrives(
             let is_addressed = |session: &&SessionRef| resource.is_none_or(|r| session.jid() == r);
             let mut given = 0;
             for session in sessions.iter().filter(is_addressed) {
-                // A contact that has gone need not be told when this session goes (RFC 6121 §4.6.1). But
-                // we send unavailable presence also when a subscription ends: then the contact's session
-                // is still available.
+                // A contact that has become unavailable need not be told when this session does (RFC 6121 §4.6.1). But we send
+                // unavailable presence also when a subscription ends: then the contact's session is still available.
                 if let Some(gone) = gone.as_ref().filter(|gone| !is_available(cx, gone)) {
                     session.remove_directed(gone);
                 }

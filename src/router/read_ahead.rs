@@ -2,8 +2,8 @@
 //!
 //! The first presence of a session goes to each contact, asks whether the contact is online, and brings the last items
 //! of the contact's nodes. Each time the contact's account is asked whether it has blocked the user, and whether it shows
-//! its presence. If the contact is offline, the store has the answers. What is read here is held where they are looked
-//! for, and what is not held any more is read then.
+//! its presence. If the contact is offline, the store has the answers. They are read here with few queries, and held in
+//! the caches in which they are looked up. What a cache has dropped until then is read again.
 
 use super::contacts::Contacts;
 use crate::host::{Cx, Halt, block_list, contact_list};
@@ -38,7 +38,7 @@ pub(super) async fn read_ahead(cx: &Cx<'_>, user: &BareJid) -> Result<(), Halt> 
 const FEW: usize = 4;
 /// Contacts that are read with one query.
 const AT_ONCE: usize = 256;
-/// Contacts that are read at all. Of more of them not all could be held until they are looked for.
+/// At most this many contacts are read ahead: more would not fit in the cache.
 const MOST: usize = 5_000;
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ pub(super) async fn settle(keeping: Keeping) {
     }
 }
 
-/// A stranger was accepted: delivers what waits of it.
+/// Delivers what waits of a stranger that was accepted.
 async fn deliver_what_waits(
     router: &Router,
     outbox: &mut Outbox,
@@ -128,7 +128,7 @@ async fn deliver_what_waits(
     let Some(host) = server.host(user.domain()) else { return };
     let mut cx = Cx { server, registry, host, origin: &Origin::Internal, outbox, keeping };
     release(&mut cx, user, stranger).await;
-    // What was delivered has asked for the rest. If the store fails, it is not tried for ever.
+    // Delivering them asks for the rest. If the store fails, it must not be tried for ever.
     outbox.end_release(user, stranger);
 }
 

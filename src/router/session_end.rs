@@ -69,10 +69,10 @@ async fn tell_end(router: &Router, session: &SessionRef) -> bool {
     false
 }
 
-/// A session has ended before its client has received this stanza. The sender is told if it waits for an
-/// answer, or must know that the session is gone.
+/// Returns a stanza that a client has not received before its session ended. The sender is told if it waits for an
+/// answer, or must know that the session has ended.
 async fn return_unread(router: &Router, stanza: &Stanza) {
-    // Stanzas that many sessions share are of our own rooms and nodes, which know who has gone.
+    // Stanzas that many sessions share come from our own rooms and nodes, which know that the session has ended.
     if stanza.head().to.is_none() {
         return;
     }
@@ -83,5 +83,5 @@ async fn return_unread(router: &Router, stanza: &Stanza) {
     }
 }
 
-/// After the store has failed several times.
+/// The longest pause, after the store has failed several times.
 const MAX_RETRY: Duration = Duration::from_secs(60);

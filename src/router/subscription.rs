@@ -219,7 +219,7 @@ async fn answer(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid, changed: Cha
     if changed.closed {
         roster::gone(cx, user, &contact.clone().into());
     }
-    // A contact that asks for what it already has does not know any more what it saw.
+    // A contact that asks for a subscription that it already has has forgotten the user's presence.
     let (is_opened, is_closed) = (changed.opened || changed.approve, changed.closed);
     drop(changed); // unlocks the roster
     if is_opened {
@@ -230,12 +230,12 @@ async fn answer(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid, changed: Cha
     }
 }
 
-/// A contact may not see the user any more.
+/// Called when a contact may no longer see the user.
 async fn closed(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid) {
     lifecycle::tell(cx, Event::ContactChanged { user, contact, groups: None }).await;
 }
 
-/// A contact may see the user from now on: it is sent the presence of the available sessions
+/// Called when a contact may see the user from now on: sends it the presence of the available sessions
 /// (RFC 6121 §3.1.5).
 async fn opened(cx: &mut Cx<'_>, user: &BareJid, contact: &BareJid) {
     for session in cx.server.sessions.of(user) {

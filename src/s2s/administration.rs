@@ -61,7 +61,7 @@ impl Servers {
         links + streams.map(|stream| stream.end()).count()
     }
 
-    /// Ends the streams of domains to which we do not talk any more.
+    /// Ends the streams of domains to which we no longer talk.
     pub(super) fn end_denied(&self) {
         let rules = self.rules();
         let mut remotes: Vec<_> = self.rows().into_iter().map(|row| row.remote).collect();
@@ -72,7 +72,7 @@ impl Servers {
         }
     }
 
-    /// What holds for a domain, and what is known of it now.
+    /// The rules for a domain, and what is known of it now.
     pub(super) fn about(&self, remote: &str) -> Vec<(&'static str, Value)> {
         let rules = self.rules();
         let (may_talk, exception) = (rules.may_talk(remote), rules.exception(remote));
@@ -101,7 +101,7 @@ impl Servers {
         ]
     }
 
-    /// Connects to the server of a domain, and tells what there is. Nothing is sent but what a stream begins with.
+    /// Connects to the server of a domain, and reports what it offers. Only the beginning of a stream is sent.
     pub(super) async fn try_out(&self, local: &str, remote: &str) -> Vec<(&'static str, Value)> {
         let pair = Pair { local: local.into(), remote: remote.into() };
         let rules = self.rules();

@@ -1,5 +1,5 @@
-//! Turns: how much is tried at the same time, in all and by each who wants it, so that one account or one address does not
-//! hold up all others with servers that do not answer.
+//! Turns: how many attempts run at the same time, in all and by each account or address, so that one account or one
+//! address does not delay all others with servers that do not answer.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
@@ -9,26 +9,26 @@ use rustc_hash::FxHashMap;
 use smol_str::{SmolStr, format_smolstr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Turns of many.
+/// The turns of all accounts or addresses.
 pub(super) struct Turns {
     all: Arc<Semaphore>,
     by_name: Mutex<FxHashMap<SmolStr, Weak<Semaphore>>>,
 }
 
-/// A turn, as long as it exists.
+/// Permission for one attempt. The turn is free again when this is dropped.
 pub(super) struct Turn {
     _own: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
 }
 
-/// Somebody who wants turns.
+/// The turns of one account or address.
 pub(super) struct Queue<'a> {
     turns: &'a Turns,
     own: Arc<Semaphore>,
 }
 
 impl Turns {
-    /// So many in all.
+    /// `all`: the most that are taken at the same time.
     pub(super) fn new(all: usize) -> Self {
         Self { all: Arc::new(Semaphore::new(all)), by_name: Mutex::default() }
     }
@@ -57,7 +57,7 @@ impl Queue<'_> {
         Some(Turn { _own: own, _all: all })
     }
 
-    /// A turn, if there is one now.
+    /// Takes a turn without waiting; `None` if there is none.
     pub(super) fn turn_now(&self) -> Option<Turn> {
         let own = Arc::clone(&self.own).try_acquire_owned().ok()?;
         let all = Arc::clone(&self.turns.all).try_acquire_owned().ok()?;

@@ -1,5 +1,5 @@
-//! A domain that could not be reached is not tried again for a while, which grows. Attempts to one domain are made one
-//! after another.
+//! After a failure, a domain is not tried again for a while. The pause grows with each failure. Attempts to reach one
+//! domain are made one after another.
 
 use std::time::Duration;
 
@@ -12,14 +12,15 @@ use tokio::time::Instant;
 use super::failure::{Failure, Scope};
 use super::pair::Pair;
 
-/// What is known of other domains, and of pairs of one of ours and another one. A domain of which nothing bad is known is not in it, unless it is being tried.
+/// The failures to reach other domains, in the name of all our domains or of one of them. A domain without failures is
+/// not in it, unless it is being tried.
 #[derive(Default)]
 pub(super) struct Remotes(Mutex<FxHashMap<SmolStr, Arc<Remote>>>);
 
 /// What is known of one domain.
 #[derive(Default)]
 pub(super) struct Remote {
-    /// Held by the one that tries.
+    /// Held by the task that tries to reach it.
     pub(super) turn: tokio::sync::Mutex<()>,
     failed: Mutex<Option<Failed>>,
 }
@@ -32,11 +33,11 @@ struct Failed {
 }
 
 impl Remotes {
-    /// To try to reach this domain.
+    /// The entry of this domain, which is made if there is none.
     pub(super) fn of(&self, domain: &SmolStr) -> Arc<Remote> {
         let mut all = self.0.lock();
         if all.len() >= MOST && !all.contains_key(domain) {
-            // Those that nobody tries now. Those whose time is over are as good as new.
+            // Forgets entries that are not being tried now, and whose pause is over.
             let now = Instant::now();
             all.retain(|_, remote| Arc::strong_count(remote) > 1 || remote.why(now).is_some());
             if all.len() >= MOST {
@@ -46,7 +47,7 @@ impl Remotes {
         Arc::clone(all.entry(domain.clone()).or_default())
     }
 
-    /// What is known of one domain of ours and this one alone.
+    /// The entry of this domain in the name of one of our domains.
     fn of_pair(&self, pair: &Pair) -> Arc<Remote> {
         self.of(&key(pair))
     }
@@ -61,7 +62,7 @@ impl Remotes {
         self.why_not(&pair.remote).or_else(|| self.why_not(&key(pair)))
     }
 
-    /// It could not be reached. Returns how long it is left alone: by all, or by this domain of ours.
+    /// Notes that it could not be reached. Returns the pause, which holds for all our domains, or for this one.
     pub(super) fn failed(&self, pair: &Pair, why: Failure) -> Duration {
         match why.scope {
             Scope::All => self.of(&pair.remote).failed(why),
@@ -72,7 +73,7 @@ impl Remotes {
         }
     }
 
-    /// The domain can be reached, or has reached us.
+    /// Forgets the failures of a domain that was reached, or has reached us.
     pub(super) fn forget(&self, pair: &Pair) {
         let all = self.0.lock();
         for key in [&pair.remote, &key(pair)] {
@@ -82,7 +83,7 @@ impl Remotes {
         }
     }
 
-    /// An administrator wants the domain to be tried again, by all of ours.
+    /// Forgets the failures of a domain, for all domains of ours: an administrator wants it to be tried again.
     pub(super) fn forget_domain(&self, domain: &str) {
         for (key, remote) in &*self.0.lock() {
             let of = key.split_once(' ').map_or(key.as_str(), |(_, remote)| remote);
@@ -99,7 +100,7 @@ impl Remote {
         (*self.failed.lock()).filter(|failed| now < failed.until).map(|failed| failed.why)
     }
 
-    /// It could not be reached. Returns how long it is left alone.
+    /// Notes that it could not be reached. Returns the pause.
     pub(super) fn failed(&self, why: Failure) -> Duration {
         let mut failed = self.failed.lock();
         let times = failed.map_or(0, |failed| failed.times) + 1;
@@ -108,13 +109,13 @@ impl Remote {
         pause
     }
 
-    /// It was reached.
+    /// Notes that it was reached.
     pub(super) fn reached(&self) {
         *self.failed.lock() = None;
     }
 }
 
-/// Of a pair. No domain has a space.
+/// The key of a pair. No domain contains a space.
 fn key(pair: &Pair) -> SmolStr {
     format_smolstr!("{} {}", pair.local, pair.remote)
 }
@@ -124,7 +125,7 @@ fn pause(times: u32) -> Duration {
     FIRST.saturating_mul(1 << times.saturating_sub(1).min(10)).min(LONGEST)
 }
 
-/// A quarter more or less, so that servers do not come back at once.
+/// Adds or takes up to a quarter by chance, so that servers do not come back at the same moment.
 fn with_chance(pause: Duration) -> Duration {
     let chance = f64::from(getrandom::u32().unwrap_or(0)) / f64::from(u32::MAX);
     pause.mul_f64(0.75 + chance / 2.0)
@@ -132,7 +133,7 @@ fn with_chance(pause: Duration) -> Duration {
 
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(600);
-/// Domains of which something is known.
+/// How many domains are remembered.
 const MOST: usize = 20_000;
 
 #[cfg(test)]

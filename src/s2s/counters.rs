@@ -36,7 +36,8 @@ impl Drop for Counting {
 }
 
 impl Counters {
-    /// Keeps the counter of a stream of this domain. The id that it is asked for by. `None` if there are too many.
+    /// Keeps the counter of a stream of this domain. Returns the id under which the other server can ask for it; `None` if
+    /// there are too many.
     pub(super) fn enter(
         &self,
         remote: &str,
@@ -57,8 +58,8 @@ impl Counters {
         Some((id, Counting(ended)))
     }
 
-    /// How many stanzas were handled of the stream with this id, which this domain had opened. Its server knows that the
-    /// stream is cut. If we do not know it yet, the stream is ended first, and what has come is carried.
+    /// How many stanzas were handled of the stream with this id, which this domain had opened. The other server knows that
+    /// the stream was cut. If we do not know it yet, we end the stream first and carry what has come on it.
     pub(super) async fn take(&self, id: &str, remote: &str) -> Option<u32> {
         let counter = {
             let mut all = self.0.lock();
@@ -71,7 +72,7 @@ impl Counters {
     }
 }
 
-/// Counters, of streams that have ended or not.
+/// How many counters are kept, of streams that have ended or not.
 const MOST: usize = 20_000;
-/// For a stream that is to end. The other server waits.
+/// How long a stream may take to end. The other server waits.
 const PATIENCE: Duration = Duration::from_secs(6);

@@ -33,15 +33,15 @@ pub(super) struct Dialed {
 pub(super) struct Dialer<'a> {
     /// The domain, for TLS.
     pub(super) domain: &'a str,
-    /// For TLS from the first byte.
+    /// The settings for TLS from the first byte.
     pub(super) direct: Arc<ClientConfig>,
-    /// Where we listen for servers ourselves: there is nobody else.
+    /// The addresses at which we listen for servers: a connection there would reach ourselves.
     pub(super) own: &'a [SocketAddr],
     /// Time for the TLS handshake.
     pub(super) handshake: Duration,
 }
 
-/// What has come of something that runs.
+/// The result of a look-up or an attempt.
 enum Event {
     /// The addresses of the target at this place are these.
     Found(usize, Vec<SocketAddr>),
@@ -55,7 +55,7 @@ impl Dialer<'_> {
     /// Connects to the first of these targets that answers. Names are looked up while connections are tried.
     ///
     /// # Errors
-    /// None does.
+    /// If none answers.
     pub(super) async fn dial(
         &self,
         dns: &dyn Resolve,
@@ -81,7 +81,7 @@ impl Dialer<'_> {
                         next = Instant::now();
                     }
                     Event::Found(place, found) => {
-                        // One that has no address is as one that does not answer.
+                        // A target without an address counts as one that does not answer.
                         if found.is_empty() || running.is_empty() {
                             next = Instant::now();
                         }
@@ -192,9 +192,9 @@ fn in_turn(all: Vec<IpAddr>) -> Vec<IpAddr> {
 
 /// RFC 8305 §5.
 const STAGGER: Duration = Duration::from_millis(250);
-/// For one connection.
+/// How long one connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(15);
-/// For the addresses of one machine.
+/// How long the look-up of the addresses of one machine may take.
 const LOOK_UP: Duration = Duration::from_secs(15);
 const MOST_AT_ONCE: usize = 16;
 

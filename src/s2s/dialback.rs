@@ -6,10 +6,10 @@ use crate::xml::{ElementRef, Node, element};
 
 use super::pair::{Pair, domain};
 
-/// What has come of a key.
+/// The result of checking a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
-    /// Nobody could say (XEP-0220 §2.4).
+    /// The key could not be checked (XEP-0220 §2.4).
     Error(Condition),
     /// The key is not one of the domain.
     Invalid,
@@ -18,7 +18,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// What an element with a `type` says. `None` if it has none.
+    /// Reads it from the `type` of an element. `None` if there is none.
     pub(super) fn of(root: &ElementRef<'_>) -> Option<Self> {
         Some(match &*root.attr("type")? {
             "valid" => Self::Valid,
@@ -39,7 +39,7 @@ pub(super) fn ask(pair: &Pair, key: &str) -> Node {
     between("db:result", pair).text(key)
 }
 
-/// Tells the peer what has come of its key.
+/// Tells the peer the result for its key.
 pub(super) fn result(pair: &Pair, verdict: Verdict) -> Node {
     with_verdict(between("db:result", pair), verdict)
 }

@@ -9,7 +9,7 @@ use crate::host::{RemoteRule, ServerState};
 use crate::jid::BareJid;
 use crate::storage;
 
-/// The patterns that were allowed or denied. One read of memory tells them.
+/// The patterns that were allowed or denied. They are in memory, because each stanza asks for them.
 #[derive(Default)]
 pub(super) struct Exceptions(ArcSwap<Vec<RemoteRule>>);
 
@@ -22,7 +22,7 @@ impl Exceptions {
     /// Reads them from the store.
     ///
     /// # Errors
-    /// If the store fails. Then they are what they were.
+    /// If the store fails. Then they stay as they were.
     pub(super) async fn read(&self, server: &ServerState) -> storage::Result<()> {
         let Some(owner) = owner(server) else { return Ok(()) };
         let found = server.storage.documents().all(&owner, KIND).await?.into_iter();
@@ -55,7 +55,7 @@ impl Exceptions {
     }
 }
 
-/// The first host has them: they hold for all.
+/// They are stored for the first host, and apply to all.
 fn owner(server: &ServerState) -> Option<BareJid> {
     server.hosts().first().map(|host| host.jid.to_bare())
 }

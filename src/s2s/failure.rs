@@ -17,9 +17,9 @@ pub(super) struct Failure {
     pub(super) why: &'static str,
     /// The word in the metrics.
     pub(super) word: &'static str,
-    /// For whom it is so.
+    /// Whom it concerns.
     pub(super) scope: Scope,
-    /// It will be so later, too (RFC 6120 §8.3.3.17).
+    /// Whether a later attempt will fail, too (RFC 6120 §8.3.3.17).
     pub(super) is_permanent: bool,
 }
 
@@ -111,14 +111,14 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The other server has told how much it takes (XEP-0478).
+/// The stanza is larger than the limit that the other server has announced (XEP-0478).
 pub(super) const TOO_LARGE: Failure = Failure {
     condition: Condition::PolicyViolation,
     word: "too-large",
     ..Failure::timeout("the stanza is larger than the other server takes")
 };
 
-/// Too much is tried at the same time.
+/// Too many attempts run at the same time.
 pub(super) const BUSY: Failure = Failure {
     condition: Condition::ResourceConstraint,
     word: "busy",
@@ -128,7 +128,8 @@ pub(super) const BUSY: Failure = Failure {
 /// The server ends.
 pub(super) const STOPPING: Failure = Failure::timeout("this server is shutting down");
 
-/// Logs the error with which another server ends its stream, if this is one: a known condition, and some of its words.
+/// Logs the error with which another server ends its stream, if this is one: a known condition, and the beginning of its
+/// text.
 pub(super) fn log_error_of_peer(frame: &Frame, domain: Option<&str>, peer: SocketAddr) {
     let root = frame.root();
     if !root.is(ns::STREAM, "error") {
@@ -142,5 +143,5 @@ pub(super) fn log_error_of_peer(frame: &Frame, domain: Option<&str>, peer: Socke
     tracing::info!(domain, %peer, condition, ?text, "another server ends a stream with an error");
 }
 
-/// Characters of the words of another server in the log.
+/// How many characters of a text of another server are logged.
 const MOST_WORDS: usize = 200;

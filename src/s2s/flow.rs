@@ -1,5 +1,5 @@
-//! What a stream may do in what time: whether its peer reads what we write, whether more is read of it now, and whether
-//! it goes on with a stanza that it has begun.
+//! The time limits of a stream: whether its peer reads what we write, whether we read more from it now, and whether it
+//! continues a stanza that it has begun.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::xml::Node;
 pub(super) struct Flow {
     /// How long there may be no progress.
     limit: Duration,
-    /// So much was written when there was progress last.
+    /// How much had been written when there was progress last.
     written: u64,
     /// The time of this progress, or the last time when nothing was to be written.
     progress: Instant,
     /// When something was read last.
     heard: Instant,
-    /// Bytes of answers among what is to be written. The last one ends there.
+    /// Bytes of answers that wait to be written, and where the last one ends.
     answers: (usize, u64),
-    /// The peer has sent too much: it is read on then.
+    /// The peer has sent too much: when reading goes on.
     read_at: Option<Instant>,
     /// What the domain may send.
     share: Option<Share>,
@@ -42,12 +42,12 @@ impl Flow {
         }
     }
 
-    /// What is read counts for this share from now on.
+    /// Counts what is read from now on for this share.
     pub(super) fn set_share(&mut self, share: impl FnOnce() -> Share) {
         self.share.get_or_insert_with(share);
     }
 
-    /// Sends what the peer has asked for.
+    /// Sends an answer that the peer has asked for.
     pub(super) fn answer(&mut self, connection: &mut Connection, node: &Node) {
         let before = connection.unwritten();
         connection.send(node);
@@ -57,7 +57,7 @@ impl Flow {
         self.answers = (self.answers.0 + connection.unwritten() - before, connection.end());
     }
 
-    /// So many bytes were read.
+    /// Notes that `bytes` were read.
     pub(super) fn read(&mut self, bytes: usize) {
         self.heard = Instant::now();
         let wait = self.share.as_ref().and_then(|share| {
@@ -68,7 +68,7 @@ impl Flow {
         self.read_at = wait.map(|wait| self.heard + wait);
     }
 
-    /// Notes what was written. To be called before and after each exchange.
+    /// Notes what was written. Call it before and after each exchange.
     pub(super) fn note(&mut self, connection: &Connection) {
         if connection.is_written() || connection.written() > self.written {
             self.written = connection.written();
@@ -76,15 +76,15 @@ impl Flow {
         }
     }
 
-    /// Whether more is read now. A peer that asks and does not read the answers would fill the memory; a domain that
-    /// sends too much is read later: TCP makes both wait.
+    /// Whether to read more now. A peer that asks and does not read the answers would fill the memory, and a domain that
+    /// sends too much must wait. As long as we do not read, TCP makes both wait.
     pub(super) fn may_read(&self, connection: &Connection) -> bool {
         let (answers, end) = self.answers;
         (answers < MOST_ANSWERS || connection.written() >= end)
             && self.read_at.is_none_or(|at| at <= Instant::now())
     }
 
-    /// When the stream is to be looked at again: at this time at the latest.
+    /// When to look at the stream again: `at` at the latest.
     pub(super) fn wakes_at(&self, connection: &Connection, at: Instant) -> Instant {
         let now = Instant::now();
         let pause = self.read_at.filter(|at| *at > now);
@@ -94,12 +94,12 @@ impl Flow {
             .fold(at, Instant::min)
     }
 
-    /// The peer does not read.
+    /// Whether the peer does not read.
     pub(super) fn is_stalled(&self, connection: &Connection) -> bool {
         self.stalls_at(connection).is_some_and(|at| at <= Instant::now())
     }
 
-    /// The peer has sent a part of a stanza, and nothing since.
+    /// Whether the peer has sent a part of a stanza, and nothing since.
     pub(super) fn is_broken(&self, connection: &Connection) -> bool {
         self.breaks_at(connection).is_some_and(|at| at <= Instant::now())
     }
@@ -114,7 +114,7 @@ impl Flow {
     }
 }
 
-/// Bytes of answers that are not written, from which on no more is read. The peer has asked for them.
+/// If more bytes of answers than this wait to be written, nothing is read. The peer has asked for them.
 const MOST_ANSWERS: usize = 64 * 1024;
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -166,7 +166,7 @@ mod tests {
     async fn who_does_not_read_the_answers_is_asked_no_more() {
         let (mut connection, mut theirs) = connection();
         let mut flow = Flow::new(LIMIT);
-        // What nobody has asked for does not stop the reading: both sides may have much to write.
+        // Only answers stop the reading: both sides may have many stanzas to write.
         connection.send_bytes(|out| out.extend_from_slice(&[b'x'; 2 * MOST_ANSWERS]));
         assert!(flow.may_read(&connection));
         let answer = element("a").text(&"x".repeat(MOST_ANSWERS / 4));

@@ -13,9 +13,9 @@ use super::pair::Pair;
 pub(super) struct DialbackKey(Hmac<Sha256>);
 
 impl DialbackKey {
-    /// From the server's secret.
+    /// Derives the secret for keys from the server's secret.
     pub(super) fn new(secret: &[u8; 32]) -> Self {
-        // A secret for this alone: what else is derived from the server's secret reveals nothing about it.
+        // A separate secret for this purpose: other values that are derived from the server's secret reveal nothing about it.
         let own = keyed(secret).chain_update("dialback").finalize().into_bytes();
         Self::of_secret(&own)
     }

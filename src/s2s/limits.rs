@@ -1,16 +1,16 @@
-//! What is read of another server.
+//! The limits for XML from other servers.
 
 use crate::config::Config;
 use crate::xml::Limits;
 
-/// Before it has proven anything.
+/// The limits before a server has proven a domain.
 pub(super) fn before_auth(config: &Config) -> Limits {
     let after = of_servers(config);
     let nodes = after.nodes.min(NODES_BEFORE_AUTH);
     Limits { bytes: config.limits.stanza_before_auth, nodes, ..after }
 }
 
-/// Once a domain is proven.
+/// The limits once a domain is proven.
 pub(super) fn of_servers(config: &Config) -> Limits {
     let limits = &config.limits;
     Limits {

@@ -36,21 +36,21 @@ struct Queue {
     bytes: usize,
     /// Nothing more is taken: its task ends.
     is_closed: bool,
-    /// Streams on which nothing was taken, one after another.
-    fruitless: u32,
-    /// The stream before, if not all was acknowledged on it.
+    /// How many streams in a row made no progress.
+    failed_streams: u32,
+    /// The previous stream, if not all stanzas were acknowledged on it.
     previous: Option<Previous>,
-    /// Stanzas are written as they come: to this address, since then.
+    /// The address of the other server, and since when the stream has been open; `None` if it is not.
     opened: Option<(SocketAddr, Instant)>,
 }
 
-/// What is known of a stream that was cut: what waits first was sent on it.
+/// What is known of a stream that was cut. The first waiting stanzas were sent on it.
 pub(super) struct Previous {
     /// The id that the other server has given to it.
     pub(super) id: SmolStr,
-    /// So many stanzas were acknowledged.
+    /// How many stanzas were acknowledged on it.
     pub(super) acked: u32,
-    /// So many were not.
+    /// How many were not.
     pub(super) unacked: usize,
 }
 
@@ -69,17 +69,17 @@ impl Link {
         Self { pair, by, queue: Mutex::default(), filled, closing }
     }
 
-    /// Among whose attempts to reach servers those of this link are.
+    /// The account whose quota of attempts this link uses; empty: the server's.
     pub(super) fn by(&self) -> &str {
         self.by.as_deref().unwrap_or_default()
     }
 
-    /// How many attempts that one may make at the same time.
+    /// How many attempts that account may have at once.
     pub(super) fn turns(&self) -> usize {
         if self.by.is_some() { TURNS_OF_ACCOUNT } else { TURNS_OF_SERVER }
     }
 
-    /// Takes a stanza, if no more than `most` wait with no more than so many bytes; at least one.
+    /// Queues a stanza, unless more than `most` stanzas or more than `bytes` would wait. An empty queue takes any stanza.
     #[expect(
         clippy::result_large_err,
         reason = "a stanza that was not taken is offered to the next link"
@@ -101,7 +101,7 @@ impl Link {
         Ok(())
     }
 
-    /// Takes stanzas out, in order: about so many bytes.
+    /// Takes stanzas out, in order: about as many bytes as given.
     pub(super) fn take(&self, bytes: usize) -> Vec<Waiting> {
         let mut queue = self.queue.lock();
         let (mut taken, mut size) = (Vec::new(), 0);
@@ -125,14 +125,15 @@ impl Link {
         }
     }
 
-    /// A stream has ended. `any`: something was taken on it, or nothing was to be. Whether it is the second one without.
-    pub(super) fn note_fruits(&self, any: bool) -> bool {
+    /// Notes the end of a stream. `progress`: stanzas were taken on it, or none were waiting. `true` if this is the
+    /// second stream in a row that made no progress.
+    pub(super) fn note_progress(&self, progress: bool) -> bool {
         let mut queue = self.queue.lock();
-        queue.fruitless = if any { 0 } else { queue.fruitless.saturating_add(1) };
-        queue.fruitless > 1
+        queue.failed_streams = if progress { 0 } else { queue.failed_streams.saturating_add(1) };
+        queue.failed_streams > 1
     }
 
-    /// A stream was cut.
+    /// Notes the stream that was cut, if there was one.
     pub(super) fn set_previous(&self, previous: Option<Previous>) {
         self.queue.lock().previous = previous;
     }
@@ -142,7 +143,8 @@ impl Link {
         self.queue.lock().previous.as_ref().map(|previous| previous.id.clone())
     }
 
-    /// Forgets what the other server has handled on the stream that was cut: `h` stanzas in all. Whether it was any.
+    /// Removes the stanzas that the other server has handled on the stream that was cut: `h` in all. Returns whether it
+    /// was any.
     pub(super) fn forget_handled(&self, h: Option<u32>) -> bool {
         let mut queue = self.queue.lock();
         let Some((previous, h)) = queue.previous.take().zip(h) else { return false };
@@ -158,7 +160,7 @@ impl Link {
         handled > 0
     }
 
-    /// Ends the link, if nothing waits. Whether it has ended.
+    /// Ends the link, if nothing waits. Returns whether it has ended.
     pub(super) fn close_if_empty(&self) -> bool {
         let mut queue = self.queue.lock();
         queue.is_closed |= queue.waiting.is_empty();
@@ -177,7 +179,7 @@ impl Link {
         self.queue.lock().is_closed
     }
 
-    /// Whether stanzas are written as they come: none waits.
+    /// Whether stanzas are written as they come, so that none waits.
     pub(super) fn is_flowing(&self) -> bool {
         let queue = self.queue.lock();
         queue.opened.is_some() && queue.waiting.is_empty()
@@ -229,9 +231,9 @@ impl Link {
     }
 }
 
-/// Attempts of one account at the same time.
+/// How many attempts one account may have at once.
 const TURNS_OF_ACCOUNT: usize = 8;
-/// Attempts of this server itself: for its services, and for answers.
+/// How many attempts this server itself may have at once: for its services, and for answers.
 const TURNS_OF_SERVER: usize = 64;
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub(super) async fn live(servers: Arc<Servers>, link: Arc<Link>) {
                         servers.remove(&link);
                         return;
                     }
-                    // Something waits that it did not take.
+                    // The stream did not take everything that waits.
                     Ended::Asked | Ended::Closed | Ended::Idle | Ended::Lost => continue,
                 }
             }
@@ -66,12 +66,12 @@ pub(super) async fn live(servers: Arc<Servers>, link: Arc<Link>) {
     }
 }
 
-/// Tries to open a stream, when it is the turn of this link: others may try to reach the same domain, or the same account
-/// may try to reach many.
+/// Tries to open a stream, when this link gets a turn: other links may try to reach the same domain, or one account may
+/// try to reach many domains.
 async fn attempt(servers: &Servers, link: &Link) -> Result<Opened, Failure> {
     let (pair, remotes) = (&link.pair, &servers.remotes);
     let limit = servers.server().config.load().s2s.connect;
-    // Those that wait for their turn do not wait for ever behind servers that do not answer.
+    // A link must not wait for ever behind attempts to reach servers that do not answer.
     let turns = servers.attempts.of(link.by(), link.turns());
     let turn = timeout(limit * 2, turns.turn()).await;
     let _turn = turn.map_err(|_| BUSY)?.ok_or(STOPPING)?;

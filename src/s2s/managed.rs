@@ -9,9 +9,9 @@ use crate::xml::{ElementRef, Node, element};
 /// What the driver of a stream is to do.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Step {
-    /// The other server wants it; and to hear later how much was handled, if the stream is cut.
+    /// The other server asks for it. `true`: it also wants to ask later how much was handled, if the stream is cut.
     Enable(bool),
-    /// The other server wants to hear how much was handled on the stream with this id.
+    /// The other server asks how much was handled on the stream with this id.
     Resume(SmolStr),
     /// Both sides count the stanzas that follow.
     Begin,
@@ -19,11 +19,11 @@ pub(super) enum Step {
     Refused,
     /// The other server asks how many stanzas we have handled.
     Asked,
-    /// The other server has handled so many stanzas.
+    /// The other server has handled this many stanzas.
     Handled(u32),
 }
 
-/// What an element of the other server says. `None`: nothing that is known.
+/// Reads an element of the other server. `None` if it is unknown.
 pub(super) fn read(root: &ElementRef<'_>) -> Option<Word> {
     let text = |name: &str| root.attr(name).map(SmolStr::new);
     let number = |name: &str| root.attr(name).and_then(|h| h.parse().ok());
@@ -52,7 +52,7 @@ pub(super) enum Word {
     Failed(Option<u32>),
     /// `<r/>`.
     Ask,
-    /// `<a/>`. `None`: its number is none.
+    /// `<a/>`. `None`: its number is invalid.
     Handled(Option<u32>),
 }
 
@@ -61,18 +61,18 @@ pub(super) fn feature() -> Node {
     element("sm").ns(ns::SM)
 }
 
-/// We want it, and to hear how much was handled if the stream is cut.
+/// Asks for it, and for the right to ask later how much was handled if the stream is cut.
 pub(super) fn enable() -> Node {
     element("enable").ns(ns::SM).attr("resume", "true")
 }
 
-/// How much was handled on the stream with this id? What has come on it does not count any more.
+/// Asks how much was handled on the stream with this id. `h`: what we have handled on it, which no longer counts.
 pub(super) fn resume(id: &str, h: u32) -> Node {
     element("resume").ns(ns::SM).attr("h", h.to_string()).attr("previd", id)
 }
 
-/// The other server may have it. With an id it may ask later how much was handled (XEP-0198 §5). No stream is resumed: what
-/// was not handled is sent on another one.
+/// Grants it to the other server. With an id it may ask later how much was handled (XEP-0198 §5). No stream is resumed:
+/// what was not handled is sent on another one.
 pub(super) fn enabled(id: Option<&SmolStr>) -> Node {
     let enabled = element("enabled").ns(ns::SM);
     match id {
@@ -81,24 +81,24 @@ pub(super) fn enabled(id: Option<&SmolStr>) -> Node {
     }
 }
 
-/// The other server cannot have it. `h`: how much was handled on the stream that it wants to resume (XEP-0198 §5).
+/// Refuses it to the other server. `h`: how much was handled on the stream that it wants to resume (XEP-0198 §5).
 pub(super) fn failed(condition: Condition, h: Option<u32>) -> Node {
     let failed = element("failed").ns(ns::SM).maybe_attr("h", h.map(|h| h.to_string()));
     failed.child(element(condition.as_str()).ns(ns::STANZA_ERRORS))
 }
 
-/// How many have you handled?
+/// Asks how many stanzas were handled.
 pub(super) fn ask() -> Node {
     element("r").ns(ns::SM)
 }
 
-/// We have handled so many.
+/// Tells how many stanzas we have handled.
 pub(super) fn handled(h: u32) -> Node {
     element("a").ns(ns::SM).attr("h", h.to_string())
 }
 
-/// What the other server has asked for. It is told when all that came before its question is carried: what it takes for
-/// handled must not be lost.
+/// Questions of the other server without an answer. The answer is given when all stanzas before the question are carried:
+/// a stanza that the other server takes for handled must not be lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Owed {
     /// How many stanzas had come at its first question without an answer, and at its last one.
@@ -106,18 +106,18 @@ pub(super) struct Owed {
 }
 
 impl Owed {
-    /// The other server asks when so many stanzas have come.
+    /// Notes that the other server has asked after this many stanzas.
     pub(super) fn ask(&mut self, entered: u32) {
         let first = self.marks.map_or(entered, |(first, _)| first);
         self.marks = Some((first, entered));
     }
 
-    /// Whether an answer is due some time.
+    /// Whether an answer is still to be given.
     pub(super) fn is_any(self) -> bool {
         self.marks.is_some()
     }
 
-    /// The answer, when so many stanzas are handled.
+    /// The answer that is due when this many stanzas are handled.
     pub(super) fn answer(&mut self, handled: u32) -> Option<u32> {
         let (first, last) = self.marks?;
         if !has_reached(handled, first) {
@@ -128,7 +128,7 @@ impl Owed {
     }
 }
 
-/// Whether a counter, which begins anew after 2^32, has come to this mark.
+/// Whether a counter, which wraps at 2^32, has reached this mark.
 fn has_reached(counter: u32, mark: u32) -> bool {
     counter.wrapping_sub(mark) < 1 << 31
 }
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(owed.answer(4), None);
         assert_eq!(owed.answer(5), Some(5));
         assert!(!owed.is_any());
-        // Who asks after each stanza is not put off for ever.
+        // A peer that asks after every stanza still gets an answer.
         owed.ask(6);
         owed.ask(7);
         owed.ask(9);

@@ -1,9 +1,10 @@
-//! Streams between servers (RFC 6120, XEP-0220, XEP-0368). Why it is done so: `docs/decisions/0022-servers.md`.
+//! Streams between servers (RFC 6120, XEP-0220, XEP-0368). `docs/decisions/0022-servers.md` has the reasons.
 //!
 //! [`Servers`] takes stanzas from the router. A link (`link.rs`) has the queue for one pair of domains, and a task
 //! (`live.rs`) that opens a stream (`outgoing/`) and writes them. Streams that other servers open are in `incoming/`.
 
 mod administration;
+mod announced_limits;
 mod attempts;
 mod backoff;
 mod bounce;
@@ -28,7 +29,6 @@ mod rules;
 mod send;
 mod servers;
 mod streams;
-mod told;
 mod verify;
 mod write;
 

@@ -1,16 +1,16 @@
-//! Stanzas that are being written, and those that the other server has not acknowledged (XEP-0198): they are sent again, or
-//! go back.
+//! Stanzas that are being written, and those that the other server has not acknowledged (XEP-0198). If the stream ends,
+//! they are sent again, or returned to their senders.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::announced_limits::PeerLimits;
 use super::bounce::bounce;
 use super::failure::TOO_LARGE;
 use super::link::{Link, Waiting};
 use super::managed;
-use super::told::Takes;
 use crate::host::ServerState;
 use crate::stanza::{Detail, StreamCondition, StreamError};
 use crate::stream::connection::Connection;
@@ -28,13 +28,13 @@ pub(super) struct OnItsWay {
 
 /// What the other server acknowledges.
 struct Acks {
-    /// What ends before this place is not counted.
+    /// Stanzas that end before this place are not counted.
     from: u64,
-    /// So many were acknowledged. After 2^32 it begins anew.
+    /// How many were acknowledged. It wraps at 2^32.
     acked: u32,
     /// We have asked for more.
     asked: Option<Asked>,
-    /// It is not asked again before: its last answer was nothing new.
+    /// When it may be asked again: its last answer was nothing new.
     pause: Option<Instant>,
 }
 
@@ -47,13 +47,13 @@ struct Asked {
 }
 
 impl OnItsWay {
-    /// What is sent from now on is acknowledged.
+    /// Counts what is sent from now on: the other server acknowledges it.
     pub(super) fn count_from_now(&mut self, connection: &Connection) {
         let acks = Acks { from: connection.end(), acked: 0, asked: None, pause: None };
         self.acks = Some(Box::new(acks));
     }
 
-    /// Nothing is acknowledged: what is written counts as taken.
+    /// Stops counting, because nothing is acknowledged: what is written counts as taken.
     pub(super) fn stop_counting(&mut self) {
         self.acks = None;
     }
@@ -63,14 +63,14 @@ impl OnItsWay {
         self.acks.is_some()
     }
 
-    /// Takes stanzas of a link, if there is room for more. What is larger than the other server takes goes back. Whether
-    /// any was taken.
+    /// Takes stanzas of a link, if there is room for more. Stanzas that are too large for the other server are returned to
+    /// their senders. Returns whether any was taken.
     pub(super) async fn take(
         &mut self,
         server: &ServerState,
         link: &Link,
         connection: &mut Connection,
-        takes: Takes,
+        peer_limits: PeerLimits,
     ) -> bool {
         if !self.has_room(connection) {
             return false;
@@ -79,7 +79,7 @@ impl OnItsWay {
         for waiting in link.take(AT_ONCE) {
             let before = connection.unwritten();
             connection.send_bytes(|out| waiting.stanza.write(None, out));
-            if !takes.takes(connection.unwritten() - before) {
+            if !peer_limits.allow(connection.unwritten() - before) {
                 connection.send_bytes(|out| out.truncate(before));
                 too_large.push(waiting);
                 continue;
@@ -95,14 +95,14 @@ impl OnItsWay {
         any
     }
 
-    /// Whether more is to be made ready.
+    /// Whether there is room for more.
     pub(super) fn has_room(&self, connection: &Connection) -> bool {
         let is_full =
             self.acks.is_some() && (self.stanzas.len() >= MOST || self.bytes >= MOST_BYTES);
         connection.unwritten() < AT_ONCE && !is_full
     }
 
-    /// Forgets what was written to its end, but for what is to be acknowledged. Whether there was any.
+    /// Forgets stanzas that were written completely and need no acknowledgement. Returns whether there were any.
     pub(super) fn written(&mut self, connection: &Connection) -> bool {
         let from = self.acks.as_ref().map_or(u64::MAX, |acks| acks.from);
         let until = connection.written().min(from);
@@ -120,10 +120,10 @@ impl OnItsWay {
         }
     }
 
-    /// The other server has handled `h` stanzas. Whether that is news.
+    /// Notes that the other server has handled `h` stanzas. Returns whether that is new.
     ///
     /// # Errors
-    /// It cannot have: the stream ends (XEP-0198 §6).
+    /// If that is impossible: the stream ends (XEP-0198 §6).
     pub(super) fn acknowledged(
         &mut self,
         h: u32,
@@ -148,7 +148,8 @@ impl OnItsWay {
         Ok(new > 0)
     }
 
-    /// Asks for acknowledgements, if something waits for one; or anyway, to hear whether the other server is there.
+    /// Asks for acknowledgements, if something waits for one. `is_anyway`: asks in any case, to find out whether the other
+    /// server is there.
     pub(super) fn ask(&mut self, connection: &mut Connection, is_anyway: bool) {
         let Some(acks) = &mut self.acks else { return };
         let is_early = acks.pause.is_some_and(|pause| pause > Instant::now());
@@ -160,7 +161,7 @@ impl OnItsWay {
         }
     }
 
-    /// Whether the other server has not answered for so long.
+    /// Whether the other server has not answered for longer than `limit`.
     pub(super) fn is_late(&mut self, connection: &Connection, limit: Duration) -> bool {
         let now = Instant::now();
         let asked = self.acks.as_mut().and_then(|acks| acks.asked.as_mut());
@@ -170,7 +171,7 @@ impl OnItsWay {
         })
     }
 
-    /// When to look again: it is to be asked again, or may be late.
+    /// When to look again: when it may be asked again, or when its answer is late.
     pub(super) fn wakes_at(&self, limit: Duration) -> Option<Instant> {
         let acks = self.acks.as_ref()?;
         let late = acks.asked.as_ref().and_then(|asked| asked.since).map(|since| since + limit);
@@ -182,23 +183,24 @@ impl OnItsWay {
         self.acks.as_ref().map(|acks| (acks.acked, self.stanzas.len()))
     }
 
-    /// Nothing is on its way.
+    /// Whether nothing is on its way.
     pub(super) fn is_empty(&self) -> bool {
         self.stanzas.is_empty()
     }
 
-    /// Whether a stanza is written in part: nothing else must be written any more.
+    /// Whether a stanza was written only in part: then nothing else may be written.
     pub(super) fn is_cut(&self, connection: &Connection) -> bool {
         !self.stanzas.is_empty() && !connection.is_written()
     }
 
-    /// The stream ends: what the other server has not taken, or not acknowledged.
+    /// Takes out what the other server has not taken or not acknowledged, because the stream ends.
     pub(super) fn rest(&mut self) -> Vec<Waiting> {
         self.bytes = 0;
         std::mem::take(&mut self.stanzas).into_iter().map(|(_, waiting)| waiting).collect()
     }
 
-    /// The stream ends: writes what has begun, as far as the other server reads in a moment. Whether any was taken.
+    /// Writes what has begun before the stream ends, as far as the other server reads within [`LAST_MOMENT`]. Returns whether
+    /// any was taken.
     pub(super) async fn settle(&mut self, connection: &mut Connection) -> bool {
         let until = Instant::now() + LAST_MOMENT;
         while self.is_cut(connection) {
@@ -211,13 +213,13 @@ impl OnItsWay {
     }
 }
 
-/// Bytes that are made ready at once.
+/// How many bytes are made ready at once.
 const AT_ONCE: usize = 64 * 1024;
-/// For what is written at the end of a stream, and when the server ends.
+/// How long the last writing may take at the end of a stream, and when the server ends.
 pub(super) const LAST_MOMENT: Duration = Duration::from_secs(2);
-/// Stanzas that wait for an acknowledgement.
+/// How many stanzas may wait for an acknowledgement.
 const MOST: usize = 1000;
-/// Their bytes.
+/// How many bytes these may have.
 const MOST_BYTES: usize = 4 << 20;
-/// After an answer that was nothing new.
+/// The pause after an answer that was nothing new.
 const PAUSE: Duration = Duration::from_secs(5);

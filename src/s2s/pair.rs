@@ -8,9 +8,9 @@ use crate::stanza::Stanza;
 /// A domain of ours and a domain of another server. What is proven on a stream is proven for a pair.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Pair {
-    /// Ours.
+    /// Our domain.
     pub(super) local: SmolStr,
-    /// That of the other server.
+    /// The domain of the other server.
     pub(super) remote: SmolStr,
 }
 
@@ -28,7 +28,7 @@ impl Pair {
     }
 }
 
-/// The domain that an attribute names, prepared. `None` if it is missing, or more or less than a domain.
+/// The domain that an attribute names, prepared. `None` if it is missing, or is not exactly a domain.
 pub(super) fn domain(attribute: Option<&str>) -> Option<SmolStr> {
     let jid = Jid::parse(attribute?).ok()?;
     (jid.local().is_none() && jid.resource().is_none()).then(|| jid.domain().into())

@@ -1,5 +1,5 @@
-//! Whether the other server is still there: when nothing was heard of it for a while, it is asked something (XEP-0199, or
-//! an acknowledgement of XEP-0198). A stream that is dead is not found out by the next message only.
+//! Whether the other server is still there: after a while without anything from it, it is asked (XEP-0199, or for an
+//! acknowledgement of XEP-0198). Otherwise only the next message would show that a stream is dead.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::xml::{Frame, element};
 
 /// Asks on one stream.
 pub(super) struct Ping {
-    /// After so much silence.
+    /// After how much silence it is asked.
     every: Duration,
-    /// For the answer.
+    /// How long we wait for the answer.
     patience: Duration,
     heard: Instant,
     /// When it was asked, and the id of the request if it was one.
@@ -29,7 +29,7 @@ impl Ping {
         Self { every, patience, heard: Instant::now(), asked: None }
     }
 
-    /// Something has come: the other server is there.
+    /// Notes that something has come, so the other server is there.
     pub(super) fn heard(&mut self) {
         self.heard = Instant::now();
         if let Some((asked, _)) = &mut self.asked {
@@ -42,12 +42,12 @@ impl Ping {
         self.is_silent() && !self.is_waiting()
     }
 
-    /// It was asked, by a request with this id if there is one.
+    /// Notes that it was asked, by a request with this id if there is one.
     pub(super) fn asked(&mut self, id: Option<SmolStr>) {
         self.asked = Some((Instant::now(), id));
     }
 
-    /// Nothing has come since it was asked.
+    /// Whether nothing has come since it was asked.
     fn is_waiting(&self) -> bool {
         self.asked.as_ref().is_some_and(|(asked, _)| *asked > self.heard)
     }

@@ -1,4 +1,4 @@
-//! Whom we talk to, and what a server must prove.
+//! The rules of federation: to which domains we talk, and what a server must prove.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use crate::config::{Config, S2sPolicy};
 use crate::host::RemoteRule;
 
-/// The rules of one moment: a stream that has begun keeps them.
+/// A snapshot of the rules: a stream keeps those with which it has begun.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     ours: Arc<FxHashSet<SmolStr>>,
@@ -36,8 +36,8 @@ impl Rules {
         self.config.default_domain()
     }
 
-    /// Whether we talk to this domain at all. What a command has said of the domain itself counts most, then what one
-    /// has said of the nearest domain above, then the configuration.
+    /// Whether we talk to this domain at all. First counts what an administrator has set by command for the domain itself,
+    /// then for the nearest domain above, then the configuration.
     pub(super) fn may_talk(&self, domain: &str) -> bool {
         if let Some(exception) = self.exception(domain) {
             return exception.is_allowed;
@@ -46,13 +46,13 @@ impl Rules {
         !matches(&lists.deny, domain) && (lists.allow.is_empty() || matches(&lists.allow, domain))
     }
 
-    /// What a command has said of this domain.
+    /// What an administrator has set by command for this domain.
     pub(super) fn exception(&self, domain: &str) -> Option<&RemoteRule> {
         let all = self.exceptions.iter().filter(|rule| is_of(&rule.pattern, domain));
         all.max_by_key(|rule| (!rule.pattern.starts_with("*."), rule.pattern.len()))
     }
 
-    /// Whether dialback is enough to prove this domain. Else a certificate is needed that is valid for it.
+    /// Whether dialback is enough to prove this domain. Otherwise a certificate is needed that is valid for it.
     pub(super) fn is_dialback_enough(&self, domain: &str) -> bool {
         let lists = &self.config.s2s;
         !matches(&lists.secure, domain)

@@ -1,4 +1,4 @@
-//! Takes stanzas from the router: to a link that there is, or to a new one.
+//! Takes stanzas from the router, and gives each to an existing link or to a new one.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::stanza::{Condition, Stanza, StanzaError};
 use crate::storage;
 
 impl Servers {
-    /// The stream of a link has ended that was a peer's. What waits needs a stream of ours.
+    /// A stream that the peer had opened has ended. What is queued needs a stream of our own.
     pub(super) fn abandon(&self, link: &Arc<Link>) {
         link.set_opened(None);
         if link.close_if_empty() {
@@ -32,7 +32,7 @@ impl Servers {
         drop(self.server().tasks.spawn("link", task));
     }
 
-    /// Counts a stanza until it is written, or has gone back.
+    /// Counts a stanza until it is written or returned.
     fn hold(
         &self,
         stanza: &Stanza,
@@ -44,7 +44,7 @@ impl Servers {
             budget.count(scope, Action::Error);
             Condition::ResourceConstraint.text("too much waits for other servers")
         };
-        // Others can make the server and its services answer: half of the budget is for users alone.
+        // Strangers can make the server and its services answer. So half of the budget is for users alone.
         if !is_of_user && budget.is_half_full(size) {
             return Err(refused(BudgetScope::All));
         }
@@ -96,7 +96,7 @@ impl RemoteServers for Servers {
         loop {
             let link = self.link(&pair, by)?;
             if waiting.held.is_none() {
-                // What is written at once counts for all together alone: that costs no look-up.
+                // What is written at once counts only for the total, which needs no look-up.
                 let account = by.filter(|_| !link.is_flowing());
                 waiting.held = Some(self.hold(&waiting.stanza, by.is_some(), account)?);
             }

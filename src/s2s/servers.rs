@@ -34,9 +34,9 @@ pub struct Servers {
     pub(super) attempts: Turns,
     /// One for each key that is being verified.
     pub(super) verifications: Turns,
-    /// Those that other servers have opened.
+    /// The streams that other servers have opened.
     pub(super) streams: Streams,
-    /// How many stanzas were handled of them.
+    /// How many stanzas of these streams were handled.
     pub(super) counters: Counters,
     ours: Arc<FxHashSet<SmolStr>>,
     /// What administrators have allowed and denied by commands.
@@ -85,7 +85,7 @@ impl Servers {
         self.exceptions.read(self.server()).await
     }
 
-    /// Says where this server listens for others: there it never connects to.
+    /// Sets the addresses at which this server listens for others: it never connects to them.
     pub fn set_own_addresses(&self, addresses: Vec<SocketAddr>) {
         drop(self.own_addresses.set(addresses));
     }
@@ -120,7 +120,7 @@ impl Servers {
         }
     }
 
-    /// Closes a stream in good order. Nobody waits for it.
+    /// Closes a stream in good order, in a separate task.
     pub(super) fn close_later(&self, connection: Connection, local: &str) {
         let local = local.to_owned();
         let work = async move { connection.close(None, &local).await };
@@ -132,7 +132,7 @@ impl Servers {
         self.links.lock().values().cloned().collect()
     }
 
-    /// A peer takes our stanzas for this pair on its own stream (XEP-0288): a link for them, unless there is one.
+    /// Makes a link for a peer that takes our stanzas for this pair on its own stream (XEP-0288), unless there is one.
     pub(super) fn adopt(&self, pair: &Pair, peer: SocketAddr) -> Option<Arc<Link>> {
         let mut links = self.links.lock();
         if links.get(pair).is_some_and(|link| !link.is_closed()) || links.len() >= LINKS {

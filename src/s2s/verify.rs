@@ -1,4 +1,4 @@
-//! Asks a domain whether it has made a key (XEP-0220 §2.1.2), on a connection of its own.
+//! Asks a domain whether it has made a key (XEP-0220 §2.1.2), on a separate connection.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,8 @@ use super::pair::Pair;
 use super::servers::Servers;
 use crate::stanza::Condition;
 
-/// Asks the other domain of the pair whether it has made this key for the stream with this id. `peer`: who wants to know.
+/// Asks the other domain of the pair whether it has made this key for the stream with this id. `peer`: the address of
+/// the server that has sent the key.
 pub(super) async fn verify(
     servers: &Servers,
     pair: &Pair,
@@ -20,7 +21,7 @@ pub(super) async fn verify(
     key: String,
     peer: IpAddr,
 ) -> Verdict {
-    // Who sends keys for domains that do not answer does not hold up others, and no domain is asked again and again.
+    // A peer that sends keys for unreachable domains must not delay others, and no domain is asked repeatedly.
     let turns = servers.verifications.of(&name_of(peer), TURNS_OF_ADDRESS);
     let Some(_turn) = turns.turn_now() else {
         return Verdict::Error(Condition::ResourceConstraint);

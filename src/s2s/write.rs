@@ -22,18 +22,18 @@ use crate::stream::connection::Connection;
 use crate::stream::exchange::Exchanged;
 use crate::stream::input::StreamEvent;
 
-/// How a stream has ended. Of what was written, all but the last was taken by the other machine.
+/// How a stream has ended. The other machine has taken everything that was written, except perhaps the last part.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Ended {
     /// An administrator has asked for it.
     Asked,
     /// In good order.
     Closed,
-    /// By us: nothing was to be sent.
+    /// We have closed it, because nothing was to be sent.
     Idle,
-    /// Without a word, or the other server does not read.
+    /// The connection was lost, or the other server does not read.
     Lost,
-    /// It was closed before a whole stanza was sent on it, although one waited.
+    /// It was closed before a complete stanza was sent on it, although one waited.
     Useless,
 }
 
@@ -49,7 +49,7 @@ impl Ended {
     }
 }
 
-/// Writes what waits until the stream ends. What is not written then, or not acknowledged, waits again.
+/// Writes what waits, until the stream ends. What is not written or not acknowledged by then waits again.
 pub(super) async fn write(servers: &Servers, link: &Link, opened: Opened) -> Ended {
     let mut stream = Stream::new(servers, link, opened);
     let (ended, error) = stream.run().await;
@@ -63,7 +63,7 @@ struct Stream<'a> {
     connection: Connection,
     machine: Outgoing,
     flow: Flow,
-    /// For what the other server sends on it.
+    /// The lanes for what the other server sends on it.
     lanes: Option<Box<Lanes>>,
     on_its_way: OnItsWay,
     owed: Owed,
@@ -71,9 +71,9 @@ struct Stream<'a> {
     /// How long nothing is sent before the stream is closed.
     idle: Duration,
     idle_at: Instant,
-    /// For an acknowledgement.
+    /// How long we wait for an acknowledgement.
     patience: Duration,
-    /// A whole stanza was taken.
+    /// Whether a complete stanza was taken.
     sent_any: bool,
 }
 
@@ -83,7 +83,7 @@ impl<'a> Stream<'a> {
         let server = servers.server();
         let config = server.config.load_full();
         // A stream is closed before the other server may find it idle: what is sent at that moment would be lost.
-        let earlier = machine.takes().idle.map(|idle| (idle * 9 / 10).max(SHORTEST_IDLE));
+        let earlier = machine.peer_limits().idle.map(|idle| (idle * 9 / 10).max(SHORTEST_IDLE));
         let idle = earlier.map_or(config.s2s.idle, |earlier| config.s2s.idle.min(earlier));
         let mut flow = Flow::new(config.limits.write);
         flow.set_share(|| server.budgets.remote_traffic.share(Some(&link.pair.remote), None));
@@ -109,12 +109,12 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Writes and reads until the stream is to end: how, and with which error.
+    /// Writes and reads until the stream is to end. Returns how it ends, and with which error.
     async fn run(&mut self) -> (Ended, Option<StreamError>) {
         let (servers, link) = (self.servers, self.link);
         let server = servers.server();
         let ending = server.tasks.ending();
-        let takes = self.machine.takes();
+        let peer_limits = self.machine.peer_limits();
         // The server ends: what waits is written until then.
         let mut ends_at = None;
         loop {
@@ -122,7 +122,7 @@ impl<'a> Stream<'a> {
             if let Some(error) = self.hear().await {
                 return (Ended::Closed, error);
             }
-            if self.on_its_way.take(server, link, &mut self.connection, takes).await {
+            if self.on_its_way.take(server, link, &mut self.connection, peer_limits).await {
                 self.idle_at = Instant::now() + self.idle;
             }
             self.on_its_way.ask(&mut self.connection, false);
@@ -180,7 +180,7 @@ impl<'a> Stream<'a> {
         self.flow.wakes_at(&self.connection, wakes_at)
     }
 
-    /// Nothing was heard for a while: the other server is asked something, if it can answer on this stream.
+    /// Asks the other server whether it is there, if it can answer on this stream: nothing has come for a while.
     fn ask_whether_it_is_there(&mut self) {
         let is_acknowledged = self.on_its_way.is_acknowledged();
         if !is_acknowledged && !self.machine.is_bidirectional() || !self.ping.is_due() {
@@ -195,7 +195,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Answers how many stanzas we have handled, if that was asked and is true now.
+    /// Answers how many stanzas we have handled, if an answer is due.
     fn answer(&mut self) {
         let handled = self.lanes.as_ref().map_or(0, |lanes| lanes.handled.count());
         if let Some(handled) = self.owed.answer(handled) {

@@ -56,7 +56,7 @@ impl ServerControl for Server {
         let before = state.config.load_full();
         let done = stored_components::set(state, domain, section).await?;
         if let Some(table) = state.find_shared::<Components>() {
-            // With another secret, or without a domain, it is not the same any more.
+            // With another secret, or if the domain was removed, it must connect again.
             table.close(domain);
         }
         privileges::tell_changes(state, &before, &state.config.load());

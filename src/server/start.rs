@@ -131,7 +131,7 @@ fn addresses_of_servers(all: &[(&'static Listener, SocketAddr)]) -> Vec<SocketAd
     of_servers.map(|(_, address)| *address).collect()
 }
 
-/// Forgets uploads of before the start, before somebody continues one.
+/// Discards unfinished uploads of the previous run, before a client can continue one.
 async fn discard_uploads(state: &ServerState) {
     if let Some(uploads) = state.find_shared::<Uploads>()
         && let Err(error) = uploads.contents.discard_all().await

@@ -1,5 +1,5 @@
-//! What a client wants to hear of contacts' data: its interests (XEP-0163 §4.3.3), which it tells by the
-//! hash in its presence (XEP-0115).
+//! The interests of a client: the contacts' data of which it wants to be told (XEP-0163 §4.3.3). It announces them by
+//! the hash in its presence (XEP-0115).
 
 use std::sync::Arc;
 

@@ -45,7 +45,7 @@ pub(super) struct MailboxState {
     pub(super) queue: VecDeque<Delivery>,
     /// About how many bytes the queue holds.
     pub(super) bytes: usize,
-    /// Since when the first stanza waits to be written, if there is somebody who writes it.
+    /// Since when the first stanza waits to be written; `None` if no writing loop runs.
     pub(super) waiting_since: Option<Instant>,
     pub(super) order: Option<Order>,
     pub(super) catch_up: CatchUpState,

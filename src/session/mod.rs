@@ -196,7 +196,7 @@ impl Session {
     /// Gives the session to the task that has given the order ([`Order::HandOver`]). It stays in the table.
     ///
     /// # Errors
-    /// The session itself, if no task waits for it any more.
+    /// The session itself, if the task that has asked for it has ended.
     pub fn hand_over(mut self, to: oneshot::Sender<OwnerState>) -> Result<(), Self> {
         let table = self.table.take();
         to.send(std::mem::take(&mut self.own)).map_err(|own| {

@@ -15,7 +15,7 @@ pub(super) struct PresenceState {
     pub(super) available: Option<Arc<Presence>>,
     /// Its priority.
     pub(super) priority: i8,
-    /// What its client wants to hear of, while it is available.
+    /// The interests of its client, while it is available.
     pub(super) interests: Option<Arc<Interests>>,
     /// `None` if nobody does: most sessions send presence to their contacts only.
     seen_by: Option<Box<SeenBy>>,

@@ -52,7 +52,7 @@ struct Snapshot {
     presence: Option<String>,
     #[serde(default)]
     priority: i8,
-    /// What its client wants to hear of, if that is known.
+    /// The interests of its client, if they are known.
     #[serde(default)]
     interests: Option<Wanted>,
     /// The addresses that have directed presence.

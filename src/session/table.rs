@@ -29,7 +29,7 @@ pub struct SessionTable {
     /// Sessions that can be resumed, by the ids that their clients know.
     resumable: Mutex<FxHashMap<SmolStr, SessionRef>>,
     shards: Box<[Mutex<FxHashMap<BareJid, Sessions>>]>,
-    /// Which logins give no session any more.
+    /// Logins that must not get a session.
     revocations: Arc<Revocations>,
     /// Sessions that were dropped, until [`SessionTable::dropped`] answers them. There is one for each task
     /// that has panicked.
@@ -116,7 +116,7 @@ impl SessionTable {
         others.map(|session| session.close(reason.clone())).count()
     }
 
-    /// Which logins give no session any more.
+    /// Logins that must not get a session.
     #[must_use]
     pub fn revocations(&self) -> &Arc<Revocations> {
         &self.revocations
@@ -213,5 +213,5 @@ impl SessionTable {
 
 /// Between two checks which sessions are left.
 const PAUSE: Duration = Duration::from_millis(20);
-/// So many that two cores rarely need the same one at the same time.
+/// Enough that two cores rarely need the same one at the same time.
 const SHARDS: usize = 64;

@@ -108,5 +108,5 @@ impl Mailbox {
     }
 }
 
-/// For a write that is under way when the session is told to close.
+/// How long a write that has begun may take when the session is told to close.
 const GRACE: Duration = Duration::from_secs(2);

@@ -62,7 +62,7 @@ macro_rules! conditions {
                 match self { $(Self::$variant => ErrorKind::$kind,)* }
             }
 
-            /// The number that clients of before 2004 read (XEP-0086).
+            /// The error code for clients from before 2004 (XEP-0086).
             #[must_use]
             pub fn code(self) -> u16 {
                 match self { $(Self::$variant => $code,)* }

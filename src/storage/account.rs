@@ -47,7 +47,7 @@ pub struct NewAccount {
     pub keys: Vec<ScramKeys>,
     /// When it is made.
     pub created: Timestamp,
-    /// It is an administrator: it may run administration commands from chat clients.
+    /// Whether it is an administrator: it may run administration commands from chat clients.
     pub admin: bool,
 }
 
@@ -69,7 +69,7 @@ pub struct Account {
     pub created: Timestamp,
     /// The last login, if there was any.
     pub last_login: Option<Timestamp>,
-    /// It is an administrator by its role.
+    /// Whether it is an administrator by its role.
     pub admin: bool,
 }
 

@@ -9,7 +9,7 @@ use crate::payload::datetime::Timestamp;
 /// A token of an account. Its secret is not stored.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ApiToken {
-    /// By this id its owner names it. No secret.
+    /// The id by which its owner names it. It is no secret.
     pub id: String,
     /// What its owner calls it.
     pub name: String,

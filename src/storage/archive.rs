@@ -44,9 +44,9 @@ pub struct Holder {
     pub with: Jid,
     /// Whether the owner received or sent it.
     pub way: Way,
-    /// It is in the owner's archive. `false`: the owner holds it until it is delivered.
+    /// Whether it is in the owner's archive. `false`: the owner holds it until it is delivered.
     pub archive: bool,
-    /// It gets an undelivered marker.
+    /// Whether it gets an undelivered marker.
     pub waiting: bool,
     /// How many messages may be undelivered for the owner. Each sender has a share of them, and contacts
     /// come before strangers. If there is no room for this message, it is in the archive only; if it may
@@ -87,7 +87,7 @@ pub struct Waiting {
     pub id: MessageId,
     /// When the server took it.
     pub at: Timestamp,
-    /// It is in the owner's archive, too.
+    /// Whether it is in the owner's archive, too.
     pub archived: bool,
     /// The stanza, as it was stored.
     pub xml: Bytes,
@@ -121,7 +121,7 @@ pub struct Query {
     pub ids: Option<Vec<MessageId>>,
     /// Ids that must be in the archive. If one is not, there is no page.
     pub named: SmallVec<[MessageId; 4]>,
-    /// With all of these words, in any order.
+    /// Only messages with all of these words, in any order.
     pub text: Option<String>,
     /// The last page that fits, not the first. Rows are in ascending order of ids in any case.
     pub backwards: bool,
@@ -220,7 +220,7 @@ pub trait ArchiveStore: Send + Sync {
     async fn page(&self, owner: &BareJid, query: &Query) -> Result<Option<Page>>;
     /// Replaces the stanza of a message that is in an archive of this owner: in all archives, and for all that wait
     /// for it, since it is stored once. Its id, its time and its place stay; it counts for quotas with its new
-    /// size. No word finds it any more. `false` if it is not in the archive.
+    /// size. Searching for words no longer finds it. `false` if it is not in the archive.
     async fn replace(&self, owner: &BareJid, id: MessageId, xml: Bytes) -> Result<bool>;
     /// The oldest and the newest message of an archive; `None` if it is empty.
     async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>>;

@@ -20,7 +20,7 @@ pub struct Device {
     pub first_seen: Timestamp,
     /// The last login.
     pub last_seen: Timestamp,
-    /// It has proven the password that the account has now.
+    /// Whether it has proven the password that the account has now.
     pub knows_password: bool,
 }
 
@@ -86,7 +86,7 @@ pub trait DeviceStore: Send + Sync {
 const RANDOM_DIGITS: usize = 5;
 /// Characters of a resource that is shown as the name of the software.
 const LONGEST_NAME: usize = 60;
-/// Before the resource, in the id of a client that has told no id of its installation.
+/// The prefix before the resource, in the id of a client that has told no id of its installation.
 pub const BY_RESOURCE: &str = "resource/";
 /// The clients of an account that are remembered; those by resource are counted apart, since clients may choose a new
 /// resource each time.

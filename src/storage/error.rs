@@ -1,4 +1,4 @@
-//! Errors of storage, told apart as far as it matters: to the sender of a stanza, who may try again
+//! Errors of storage. They are distinguished as far as that matters to the sender of a stanza, who may try again
 //! later, and to the administrator, who has to do something.
 
 use std::fs::OpenOptions;
@@ -84,7 +84,7 @@ impl StorageError {
         Self::Database("it is closed".into())
     }
 
-    /// A limit or a quota was reached. Nothing has failed.
+    /// Whether a limit or a quota was reached. Nothing has failed then.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Limit(_) | Self::Quota)

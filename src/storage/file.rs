@@ -147,7 +147,7 @@ pub trait FileStore: Send + Sync {
 
 /// The limit on the files of an account, as [`StorageError::Limit`](super::StorageError::Limit) names it.
 pub const FILE_QUOTA: &str = "files";
-/// So many old files make room for a new one at most.
+/// At most this many old files are removed to make room for a new one.
 pub const REPLACED_AT_ONCE: usize = 1000;
 
 impl Purpose {

@@ -10,8 +10,8 @@ use super::Result;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 
-/// The id of an invitation: the first half of the SHA-256 of its token. Who reads the store cannot use an invitation.
-/// Written as 32 hexadecimal digits.
+/// The id of an invitation: the first half of the SHA-256 of its token, written as 32 hexadecimal digits. Reading the
+/// store is not enough to use an invitation.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct InvitationId([u8; 16]);
 
@@ -42,7 +42,7 @@ pub struct Invitation {
     pub uses: u32,
     /// When it was made.
     pub created: Timestamp,
-    /// From then on it cannot be used.
+    /// When it becomes invalid.
     pub expires: Timestamp,
 }
 
@@ -106,13 +106,13 @@ impl InvitationKind {
 }
 
 impl Invitation {
-    /// Who has it may make an account.
+    /// The token allows making an account.
     #[must_use]
     pub fn makes_account(&self) -> bool {
         self.kind == InvitationKind::Account || self.also
     }
 
-    /// Who has used it is a contact of the inviter.
+    /// Using the token makes both sides contacts.
     #[must_use]
     pub fn makes_contact(&self) -> bool {
         (self.kind == InvitationKind::Contact || self.also) && self.inviter.local().is_some()
@@ -154,7 +154,7 @@ pub trait InvitationStore: Send + Sync {
 pub const INVITATIONS: &str = "invitations";
 /// How long an invitation is kept after it has expired.
 pub const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
-/// So many old ones are removed at most when a new one is stored.
+/// At most this many old ones are removed when a new one is stored.
 pub(super) const SWEPT: usize = 100;
 
 #[cfg(test)]

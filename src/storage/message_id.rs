@@ -52,7 +52,7 @@ impl Ids {
         MessageId(self.node.number(self.last))
     }
 
-    /// From now on, all ids are above this one.
+    /// Makes all later ids higher than this one.
     pub(super) fn raise(&mut self, above: MessageId) {
         self.last = self.last.max(node::counter(above.0));
     }

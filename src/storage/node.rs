@@ -27,7 +27,7 @@ impl NodeNumber {
         counter << BITS | self.0 as i64
     }
 
-    /// It is a number that this node makes.
+    /// Whether this node makes such a number.
     pub(super) const fn has_made(self, number: i64) -> bool {
         number & ((1 << BITS) - 1) == self.0 as i64
     }

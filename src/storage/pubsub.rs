@@ -72,7 +72,7 @@ pub struct LastItem {
 pub struct LastItemPage {
     /// The items, by owner, in the order of the nodes' names.
     pub items: Vec<LastItem>,
-    /// They are all items of so many of the owners, counted from the first.
+    /// Of how many owners, counted from the first, these are all items.
     pub owners: usize,
 }
 

@@ -108,7 +108,7 @@ pub struct Publication {
     pub share: Option<CreatorShare>,
     /// The items, oldest first. An identifier appears once. None, if the node is only to be created.
     pub items: Vec<PubSubItem>,
-    /// So many items stay, the newest ones.
+    /// How many items stay: the newest ones.
     pub keep: usize,
     /// Items that were published before this moment are dropped.
     pub expire_before: Option<Timestamp>,

@@ -113,7 +113,7 @@ impl<K: OfAccount, V: Clone> ReadCache<K, V> {
     }
 
     fn count(&self, account: &BareJid) -> &AtomicU64 {
-        // Whoever makes accounts share a count gains nothing but reads.
+        // An attacker who makes accounts share a count gains nothing: they are only read again.
         let hash = FxBuildHasher.hash_one(account) as usize;
         &self.changes[hash % self.changes.len()]
     }

@@ -42,7 +42,7 @@ pub struct Handled {
 }
 
 impl Handled {
-    /// It is ahead of another count of the same session. Counts wrap around at 2^32.
+    /// Whether it is ahead of another count of the same session. Counts wrap around at 2^32.
     pub(super) fn is_ahead(self, of: u32) -> bool {
         self.count.wrapping_sub(of) < 1 << 31
     }

@@ -101,7 +101,7 @@ pub struct RoomChange {
     pub extra: Option<Option<String>>,
     /// Each replaces what was known of its user. Of two for one user, the last counts.
     pub members: Vec<RoomMember>,
-    /// Users of whom nothing is known any more. They are forgotten before `members` are stored.
+    /// Users of whom nothing is left to be stored. They are forgotten before `members` are stored.
     pub forget_members: Vec<BareJid>,
     /// Each replaces that of its session. Of two for one session, the last counts.
     pub occupants: Vec<RoomOccupant>,
@@ -133,7 +133,7 @@ pub struct RoomSummary {
 /// Which rooms are wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RoomQuery<'a> {
-    /// Those of this domain.
+    /// The rooms of this domain.
     pub domain: &'a str,
     /// Only those that are public.
     pub public_only: bool,
@@ -194,7 +194,7 @@ pub trait RoomStore: Send + Sync {
 }
 
 impl StoredRoom {
-    /// A server begins with this room.
+    /// Whether a server that starts must read this room.
     pub(super) fn is_awake(&self) -> bool {
         !self.settings.is_persistent || !self.occupants.is_empty()
     }

@@ -51,7 +51,7 @@ pub struct RosterItem {
     pub pending_in: Option<String>,
     /// Pre-approved by the user (RFC 6121 §3.4).
     pub approved: bool,
-    /// It is in the user's roster. `false`: it is only a request, and never sent in a roster.
+    /// Whether it is in the user's roster. `false`: it is only a request, and never sent in a roster.
     pub listed: bool,
 }
 
@@ -114,7 +114,7 @@ pub trait RosterStore: Send + Sync {
     }
     /// The version, and what has changed since `since`, oldest first and each contact once: items that
     /// are listed, and items that were. `None` for the changes if there are more than `limit`, or if
-    /// `since` is not known or not known any more.
+    /// `since` was never known or is too old.
     async fn changes(
         &self,
         owner: &BareJid,

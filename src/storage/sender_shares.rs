@@ -13,13 +13,13 @@ use rustc_hash::FxHashMap;
 /// How many messages may be undelivered for an account, by sender.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SenderShares {
-    /// Of one contact.
+    /// The share of one contact.
     contact: u32,
-    /// Of all strangers together.
+    /// The share of all strangers together.
     strangers: u32,
-    /// Of all strangers of one domain.
+    /// The share of all strangers of one domain.
     domain: u32,
-    /// Of one stranger: the smallest share.
+    /// The share of one stranger: the smallest one.
     stranger: u32,
 }
 
@@ -62,7 +62,7 @@ impl Senders {
         self.senders.get(sender).map(|sender| sender.is_contact)
     }
 
-    /// One more from this bare address is within all shares that concern it.
+    /// Whether one more from this bare address is within all shares that concern it.
     pub(super) fn is_within(&self, shares: &SenderShares, sender: &str, is_contact: bool) -> bool {
         let own = self.senders.get(sender).map_or(0, |sender| sender.count);
         match is_contact {
@@ -98,7 +98,7 @@ impl Senders {
         self.domains.get(domain(sender)).copied().unwrap_or(0)
     }
 
-    /// One message of this bare address is not undelivered any more.
+    /// Notes that one message of this bare address is no longer undelivered.
     pub(super) fn remove(&mut self, sender: &str) {
         let Some(known) = self.senders.get_mut(sender) else { return };
         known.count = known.count.saturating_sub(1);
@@ -110,7 +110,7 @@ impl Senders {
         }
     }
 
-    /// So many more from this bare address wait.
+    /// Notes that `count` more messages from this bare address wait.
     pub(super) fn add(&mut self, sender: &str, is_contact: bool, count: u32) {
         let known = match self.senders.get_mut(sender) {
             Some(known) => known,

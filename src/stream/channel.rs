@@ -58,7 +58,7 @@ impl Channel {
         }
     }
 
-    /// Whether the peer cannot hear now, and need not: a client of BOSH that has no request here (XEP-0124 §10).
+    /// Whether the peer cannot be reached now, and need not be: a client of BOSH that has no request here (XEP-0124 §10).
     #[must_use]
     pub fn is_away(&self) -> bool {
         match self {
@@ -67,7 +67,7 @@ impl Channel {
         }
     }
 
-    /// What comes from now on is read within these limits.
+    /// Reads what comes from now on within these limits.
     pub fn set_limits(&mut self, limits: Limits) {
         match self {
             Self::Tcp(_) | Self::WebSocket(_) => {}
@@ -139,7 +139,7 @@ impl SharedChannel {
         Self(Mutex::new(channel))
     }
 
-    /// The channel, when nobody reads or writes any more.
+    /// The channel, when both loops have ended.
     #[must_use]
     pub fn into_inner(self) -> Channel {
         self.0.into_inner()
@@ -183,5 +183,5 @@ impl AsyncWrite for &SharedChannel {
     }
 }
 
-/// Longer than any pause.
+/// A time that is longer than any pause.
 const AWAY: Duration = Duration::from_secs(2 * 3600);

@@ -1,5 +1,5 @@
-//! A connection whose stream is negotiated, by whatever peer: what is read, what is to be written, and
-//! the last words.
+//! A connection while its stream is negotiated, with any kind of peer: what is read, what is to be written, and the end
+//! of the stream.
 
 use std::io;
 use std::net::SocketAddr;
@@ -39,7 +39,7 @@ pub struct Connection {
     is_server: bool,
 }
 
-/// What of a connection goes on when the negotiation is over.
+/// The parts of a connection that are still needed after the negotiation.
 pub struct Negotiated {
     /// `None` if it was lost meanwhile.
     pub channel: Option<Channel>,
@@ -70,13 +70,13 @@ impl Connection {
         }
     }
 
-    /// The peer is another server.
+    /// The same for a peer that is another server.
     #[must_use]
     pub fn with_server(self) -> Self {
         Self { is_server: true, ..self }
     }
 
-    /// Nobody is there any more.
+    /// Whether the connection is lost.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.channel.is_none()
@@ -88,7 +88,7 @@ impl Connection {
         self.framing.open(header, &mut self.out);
     }
 
-    /// A new stream begins: a header is due, from the peer and from us.
+    /// Begins a new stream: a header is due, from the peer and from us.
     pub fn restart(&mut self, limits: Limits) {
         self.is_open = false;
         self.input.restart(limits);
@@ -129,7 +129,7 @@ impl Connection {
         written
     }
 
-    /// Reads more. `false` if the peer is gone: the connection is lost.
+    /// Reads more. `false` if the connection is lost.
     pub async fn read(&mut self) -> bool {
         let Some(channel) = self.channel.as_mut() else { return false };
         let is_there = matches!(channel.receive(self.input.received()).await, Ok(Some(_)));
@@ -154,7 +154,7 @@ impl Connection {
         self.channel = Some(Channel::Tcp(wire));
     }
 
-    /// What goes on when the negotiation is over.
+    /// The parts that are still needed after the negotiation.
     #[must_use]
     pub fn negotiated(self) -> Negotiated {
         let Self { channel, input, out, .. } = self;
@@ -252,7 +252,7 @@ async fn last(mut channel: Channel, out: &[u8]) -> io::Result<()> {
         }
         io::Result::Ok(())
     };
-    // What a peer has still to say after the end does not matter.
+    // What a peer still sends after the end does not matter.
     drop(tokio::time::timeout_at(deadline, read_to_the_end).await);
     Ok(())
 }
@@ -264,5 +264,5 @@ pub async fn end_tls(mut channel: Channel) {
     drop(timeout(Duration::ZERO, channel.shutdown()).await);
 }
 
-/// For the last words.
+/// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! Reading and writing at the same time, in one task.
 //!
-//! Two servers that only write while they write could wait for each other for ever: each one's buffers are full, and
-//! neither reads.
+//! A server must read while it writes. Otherwise two servers could wait for each other for ever: the buffers of both
+//! are full, and neither reads.
 
 use std::future::poll_fn;
 use std::io;
@@ -17,7 +17,7 @@ use super::connection::Connection;
 pub enum Exchanged {
     /// The connection is lost.
     Lost,
-    /// So many bytes were read. Some of what was sent may have been written, too.
+    /// The number of bytes that were read. Some of what was sent may have been written, too.
     Read(usize),
     /// Some of what was sent was written. All, if [`Connection::is_written`].
     Written,
@@ -58,8 +58,8 @@ impl Connection {
         self.exchange_if(true).await
     }
 
-    /// As [`Connection::exchange`]; reads only if `may_read`: else TCP makes the peer wait. Its end is not noticed then,
-    /// unless something is written.
+    /// As [`Connection::exchange`], but reads only if `may_read`. Otherwise TCP makes the peer wait, and its end is not
+    /// noticed unless something is written.
     pub async fn exchange_if(&mut self, may_read: bool) -> Exchanged {
         let done = poll_fn(|cx| self.poll_exchange(cx, may_read)).await;
         if done == Exchanged::Lost {
@@ -69,7 +69,7 @@ impl Connection {
     }
 
     fn poll_exchange(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<Exchanged> {
-        // Written first: a peer that sends without end would be told nothing.
+        // Write first: otherwise a peer that sends without a pause would never get anything.
         let is_written = match self.poll_write_out(cx) {
             Poll::Ready(Err(_)) => return Poll::Ready(Exchanged::Lost),
             Poll::Ready(Ok(any)) => any,
@@ -93,7 +93,7 @@ impl Connection {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         };
         if self.out.is_empty() {
-            // What is encrypted may wait for the socket. The end of it concerns nobody.
+            // Encrypted bytes may wait for the socket. Nobody needs to know when they are written.
             return match Pin::new(channel).poll_flush(cx) {
                 Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                 Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,

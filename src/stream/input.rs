@@ -110,7 +110,7 @@ impl Input {
         self.lang.as_ref()
     }
 
-    /// A part of an element was read, and its rest is still to come. True only when there is no next event.
+    /// Whether a part of an element was read, and its rest is still to come. True only when there is no next event.
     #[must_use]
     pub fn is_within(&self) -> bool {
         !self.received.bytes.is_empty()
@@ -122,7 +122,7 @@ impl Input {
         self.framer.set_limits(limits);
     }
 
-    /// A new stream begins, under these limits.
+    /// Begins a new stream, under these limits.
     pub fn restart(&mut self, limits: Limits) {
         self.set_limits(limits);
         self.framer.restart();

@@ -1,4 +1,4 @@
-//! What a peer has sent and nobody has understood yet.
+//! What a peer has sent and was not parsed yet.
 
 use std::collections::VecDeque;
 

@@ -45,7 +45,7 @@ impl ClientCertificates {
         let verifier = match config.certificate_revocation_lists.as_deref() {
             None => builder.build().map_err(|error| broken(error.to_string()))?,
             Some(file) => {
-                // Without a list, or with an old one, nobody knows what was revoked: such a certificate is refused.
+                // Without a list, or with an old one, it is unknown what was revoked: such a certificate is refused.
                 let with_lists = builder.with_crls(read_revocation_lists(file)?);
                 with_lists.enforce_revocation_expiration().build().map_err(|error| {
                     TlsError::RevocationLists { file: file.to_owned(), cause: error.to_string() }

@@ -76,7 +76,7 @@ pub(super) struct ServerConfigs {
     server_direct: Arc<ServerConfig>,
     server_starttls: Arc<ServerConfig>,
     starttls: Arc<ServerConfig>,
-    /// For connections to other servers, with direct TLS and with STARTTLS.
+    /// The settings for connections to other servers, with direct TLS and with STARTTLS.
     outgoing: [Arc<ClientConfig>; 2],
 }
 

@@ -349,7 +349,7 @@ fn connect(
     try_connect(client, server, name).unwrap()
 }
 
-/// Carries bytes to and fro until nobody has any.
+/// Carries bytes in both directions until both have ended.
 fn try_connect(
     client: &Arc<ClientConfig>,
     server: Arc<ServerConfig>,

@@ -16,7 +16,7 @@ pub trait ContentStore: Send + Sync {
     /// How many bytes of an upload are there. 0 if it has not begun.
     async fn uploaded(&self, id: FileId) -> io::Result<u64>;
     /// Continues an upload behind its first `at` bytes; what comes after them is cut off. The turn ends when the last
-    /// byte is written, also if the caller is gone before.
+    /// byte is written, also if the caller is dropped before.
     ///
     /// # Errors
     /// `InvalidInput` if there are fewer bytes.
@@ -25,8 +25,8 @@ pub trait ContentStore: Send + Sync {
     async fn discard(&self, id: FileId) -> io::Result<()>;
     /// The ids of all uploads that have not become contents.
     async fn uploads(&self) -> io::Result<Vec<FileId>>;
-    /// Forgets all uploads that have not become contents. For the start of the server: after a crash nobody knows
-    /// which of their bytes have reached the disk.
+    /// Forgets all uploads that have not become contents. For the start of the server: after a crash it is unknown which of
+    /// their bytes have reached the disk.
     async fn discard_all(&self) -> io::Result<()>;
     /// Makes an upload the content with this hash. It is there as a whole, or not at all.
     async fn keep(&self, id: FileId, hash: ContentHash) -> io::Result<()>;
@@ -59,8 +59,8 @@ pub trait ContentStore: Send + Sync {
 pub trait Writing: Send {
     /// Writes the next bytes.
     async fn write(&mut self, piece: Bytes) -> io::Result<()>;
-    /// Brings all bytes to the disk. Answers the hash of all of them, and the turn: nobody else may write until they
-    /// are kept.
+    /// Brings all bytes to the disk. Returns the hash of all of them, and the turn: no other task may write until they are
+    /// kept.
     async fn finish(self: Box<Self>) -> io::Result<(ContentHash, Turn)>;
 }
 

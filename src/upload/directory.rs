@@ -129,7 +129,7 @@ impl ContentStore for Directory {
             let folder = to.parent().ok_or(ErrorKind::InvalidInput)?;
             let is_new = !folder.exists();
             make_directory(folder)?;
-            // The same content may be there: it is replaced by itself.
+            // The same content may be there already. Then the file is replaced by an equal one.
             fs::rename(from, &to)?;
             sync(folder)?;
             if is_new && let Some(above) = folder.parent() {
@@ -156,7 +156,7 @@ impl ContentStore for Directory {
     }
 }
 
-/// `None` while a write is under way, and after one that has failed or was given up.
+/// `None` while a write runs, and after one that has failed or was given up.
 struct Upload(Option<Open>);
 
 struct Open {
@@ -164,7 +164,7 @@ struct Open {
     id: FileId,
     progress: Progress,
     all: AllProgress,
-    /// Until the end: then nobody continues it.
+    /// The turn, until the end: no other task may continue the upload.
     turn: Option<Turn>,
     /// Bytes that were written since the last time the disk was told to take them.
     unwritten: usize,
@@ -196,7 +196,7 @@ impl Open {
 }
 
 impl Drop for Open {
-    /// The upload was interrupted: it may be continued. The turn ends after this.
+    /// Keeps an interrupted upload, which may be continued. The turn ends after this.
     fn drop(&mut self) {
         if self.turn.is_some() {
             self.all.put(self.id, std::mem::take(&mut self.progress));

@@ -1,4 +1,4 @@
-//! Locks by content. Who sends one content to a slow store keeps nobody from another.
+//! Locks by content: a slow upload of one content does not delay another.
 
 use std::sync::{Arc, Weak};
 
@@ -8,17 +8,17 @@ use tokio::sync::{Mutex as Waiting, OwnedMutexGuard};
 
 use crate::storage::ContentHash;
 
-/// The contents that somebody works with.
+/// The contents on which a task works.
 #[derive(Debug, Default)]
 pub(super) struct Locks(Mutex<FxHashMap<ContentHash, Weak<Waiting<()>>>>);
 
 impl Locks {
-    /// Waits until nobody works with this content.
+    /// Waits until no other task works on this content.
     pub(super) async fn lock(&self, hash: ContentHash) -> OwnedMutexGuard<()> {
         self.of(hash).lock_owned().await
     }
 
-    /// `None` if somebody works with it.
+    /// Takes the lock without waiting. `None` if another task works on the content.
     pub(super) fn try_lock(&self, hash: ContentHash) -> Option<OwnedMutexGuard<()>> {
         self.of(hash).try_lock_owned().ok()
     }

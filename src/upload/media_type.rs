@@ -60,7 +60,7 @@ impl MediaType {
         }
     }
 
-    /// A browser may show it in place: it contains no program.
+    /// Whether a browser may show it in place: it contains no program.
     #[must_use]
     pub fn is_shown(&self) -> bool {
         let is_media = ["image/", "audio/", "video/"].iter().any(|kind| self.0.starts_with(kind));

@@ -1,5 +1,5 @@
-//! How far uploads have come, and the hash of what is there. An upload that is continued goes on from this hash: nobody
-//! reads again what has come before, however often a client begins anew.
+//! How far uploads have come, and the hash of what is there. A continued upload goes on from this hash: earlier bytes are
+//! not read again, however often a client continues.
 
 use std::fmt;
 use std::fs::File;

@@ -15,7 +15,7 @@ pub enum StoreError {
     /// It does not answer in time.
     #[error("the bucket does not answer in time")]
     Late,
-    /// It refuses, or answers nonsense.
+    /// It refuses, or its answer is invalid.
     #[error("the bucket fails: {0}")]
     Refused(String),
     /// There is no connection to it.

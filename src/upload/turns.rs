@@ -1,5 +1,5 @@
-//! One upload at a time writes a file. A client that continues an upload does not wait until the server has
-//! noticed that its old connection is dead: the old one is stopped.
+//! Only one task at a time writes a file. A client that continues an upload does not wait until the server has noticed
+//! that its old connection is dead: the old task is stopped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::storage::FileId;
 
-/// Who writes which file.
+/// Which files are being written.
 #[derive(Clone, Debug, Default)]
 pub struct Turns(Arc<Mutex<FxHashMap<FileId, Running>>>);
 
@@ -30,7 +30,7 @@ pub struct Turn {
 }
 
 impl Turns {
-    /// Stops whoever writes this file, and takes the turn. `None` if that one does not stop in time.
+    /// Stops the task that writes this file, and takes the turn. `None` if that task does not stop in time.
     pub async fn take(&self, id: FileId) -> Option<Turn> {
         let ended = async {
             loop {
@@ -57,7 +57,7 @@ impl Turns {
 }
 
 impl Turn {
-    /// Is cancelled when another one wants to write.
+    /// Cancelled when another task wants to write.
     #[must_use]
     pub fn stopped(&self) -> CancellationToken {
         self.running.stop.clone()

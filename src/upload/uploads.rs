@@ -5,8 +5,8 @@
 //! - A file is removed from the store; then a content that no file has is removed from the disk, then from
 //!   the store. So is what was uploaded of a file that was removed before it was there.
 //!
-//! Whatever is interrupted leaves a content in the store that no file has, or an upload without a row, and
-//! [`Uploads::sweep`] removes it. A lock by content keeps both orders apart. It is of this process: a directory belongs to one server.
+//! An interruption leaves a content in the store that no file has, or an upload without a row. [`Uploads::sweep`] removes
+//! both. A lock by content keeps the two orders apart. It exists in this process only: a directory belongs to one server.
 
 use std::io;
 
@@ -137,7 +137,7 @@ impl Uploads {
             if storage.files().find(id).await?.is_some() {
                 continue;
             }
-            // Whoever still writes it is stopped. One that does not stop in time is met again the next time.
+            // Stops the task that still writes it. If that does not stop in time, the next sweep tries again.
             let Some(_turn) = self.turns.take(id).await else { continue };
             match self.contents.discard(id).await {
                 Ok(()) => discarded += 1,
@@ -152,7 +152,7 @@ impl Uploads {
         storage: &dyn Storage,
         hash: ContentHash,
     ) -> Result<bool, KeepError> {
-        // Whoever has the lock is about to make it the content of a file.
+        // Another task has the lock: it is about to make this the content of a file.
         let Some(_lock) = self.locks.try_lock(hash) else { return Ok(false) };
         // Somebody may have uploaded it again.
         if !storage.files().is_unused(hash).await? {

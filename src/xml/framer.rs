@@ -133,8 +133,8 @@ impl Framer {
         self.limits = limits;
     }
 
-    /// A new stream begins on the same connection, after STARTTLS or SASL (RFC 6120 §5.4.3.3,
-    /// §6.4.6). It begins where the last piece ended.
+    /// Begins a new stream on the same connection, after STARTTLS or SASL (RFC 6120 §5.4.3.3, §6.4.6). It begins where the
+    /// last piece ended.
     pub fn restart(&mut self) {
         self.state = State::Text;
         self.start = None;
@@ -285,7 +285,7 @@ impl Framer {
         Ok(Some(at))
     }
 
-    /// An open tag ends at the current position.
+    /// Called when an open tag ends at the current position.
     fn opened(&mut self, seen: &[u8]) -> Result<Option<Piece>, XmlError> {
         let empty = seen[self.position - 2] == b'/';
         if self.place == Place::Content {
@@ -304,7 +304,7 @@ impl Framer {
         Ok(Some(Piece::Header(start..self.position)))
     }
 
-    /// An end tag ends: its `>` is at `end`.
+    /// Called when an end tag ends: its `>` is at `end`.
     fn closed(&mut self, seen: &[u8], from: u32, end: usize) -> Result<Option<Piece>, XmlError> {
         let start = self.start.expect("a tag has begun");
         let tag = &seen[start + from as usize + 2..end];

@@ -72,7 +72,7 @@ impl Edits<'_> {
         }
     }
 
-    /// The outermost element gets a name without prefix, in the default namespace.
+    /// Gives the outermost element a name without prefix, in the default namespace.
     fn rename(&mut self, root: Open, ties: &Ties<'_>) {
         if root.prefix > 0 {
             self.remove_prefix(root);

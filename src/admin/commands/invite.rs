@@ -167,7 +167,7 @@ async fn revoke(cx: &CommandCx, arguments: &Arguments) -> Result<Outcome, Comman
     Ok(Outcome::Done { text, json: json!({ "id": id.to_string() }) })
 }
 
-/// So many are shown at most.
+/// How many are shown at most.
 const SHOWN: usize = 1000;
 const COLUMNS: [&str; 9] =
     ["id", "inviter", "kind", "account", "name", "uses", "state", "created", "expires"];

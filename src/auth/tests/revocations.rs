@@ -88,7 +88,7 @@ impl Storage for Slow {
     async fn close(&self) {}
 }
 
-struct House {
+struct Fixture {
     verifier: Arc<Verifier>,
     storage: Arc<Slow>,
     revocations: Arc<Revocations>,
@@ -96,7 +96,7 @@ struct House {
     key: PasswordKey,
 }
 
-impl House {
+impl Fixture {
     async fn new() -> Self {
         let inner: Arc<dyn Storage> = MemoryStorage::new();
         let clock = Clock::manual(Timestamp::from_micros(5));
@@ -145,57 +145,57 @@ impl House {
 
 #[tokio::test]
 async fn a_token_that_is_used_while_it_is_revoked_stays_revoked() {
-    let house = House::new().await;
-    house.storage.permits.add_permits(1);
-    let token = house.issue(0).await.unwrap();
+    let fixture = Fixture::new().await;
+    fixture.storage.permits.add_permits(1);
+    let token = fixture.issue(0).await.unwrap();
     // The login has read the tokens and writes which one is in use.
-    house.storage.is_asked.notified().await;
-    let login = house.login(&token);
-    house.storage.is_asked.notified().await;
-    let mut revocation = Box::pin(house.revoke(DESK));
+    fixture.storage.is_asked.notified().await;
+    let login = fixture.login(&token);
+    fixture.storage.is_asked.notified().await;
+    let mut revocation = Box::pin(fixture.revoke(DESK));
     assert!(revocation.as_mut().now_or_never().is_none(), "it waits for the login");
-    house.storage.permits.add_permits(2);
+    fixture.storage.permits.add_permits(2);
     assert_eq!(login.await.unwrap(), None);
     revocation.await;
-    assert_eq!(house.tokens().await, []);
-    assert_eq!(house.login(&token).await.unwrap(), Some(SaslError::CredentialsExpired));
-    assert_eq!(house.login("another").await.unwrap(), Some(SaslError::NotAuthorized));
+    assert_eq!(fixture.tokens().await, []);
+    assert_eq!(fixture.login(&token).await.unwrap(), Some(SaslError::CredentialsExpired));
+    assert_eq!(fixture.login("another").await.unwrap(), Some(SaslError::NotAuthorized));
     // A new token does not bring the old one back.
-    house.storage.permits.add_permits(9);
-    let new = house.issue(house.revocations.count()).await.unwrap();
-    assert_eq!(house.login(&token).await.unwrap(), Some(SaslError::NotAuthorized));
-    assert_eq!(house.login(&new).await.unwrap(), None);
+    fixture.storage.permits.add_permits(9);
+    let new = fixture.issue(fixture.revocations.count()).await.unwrap();
+    assert_eq!(fixture.login(&token).await.unwrap(), Some(SaslError::NotAuthorized));
+    assert_eq!(fixture.login(&new).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_login_that_was_verified_before_a_revocation_buys_no_token() {
-    let house = House::new().await;
-    house.storage.permits.add_permits(9);
-    let since = house.revocations.count();
-    house.revoke("phone").await;
-    assert!(house.issue(since).await.is_some(), "it is another client");
-    house.revoke(DESK).await;
-    assert_eq!(house.issue(since).await, None);
-    assert_eq!(house.tokens().await, []);
-    assert!(house.issue(house.revocations.count()).await.is_some(), "a new login");
+    let fixture = Fixture::new().await;
+    fixture.storage.permits.add_permits(9);
+    let since = fixture.revocations.count();
+    fixture.revoke("phone").await;
+    assert!(fixture.issue(since).await.is_some(), "it is another client");
+    fixture.revoke(DESK).await;
+    assert_eq!(fixture.issue(since).await, None);
+    assert_eq!(fixture.tokens().await, []);
+    assert!(fixture.issue(fixture.revocations.count()).await.is_some(), "a new login");
 }
 
 #[tokio::test]
 async fn a_login_that_is_written_after_a_revocation_makes_the_client_not_known_again() {
-    let house = House::new().await;
+    let fixture = Fixture::new().await;
     let login = |by_password| DeviceLogin {
         id: DESK.to_owned(),
         software: None,
         device: None,
         by_password,
     };
-    let since = house.revocations.count();
-    house.revoke(DESK).await;
-    house.verifier.note_login(&juliet(), Some(login(false)), since).await;
-    assert_eq!(house.devices().await, [""; 0]);
+    let since = fixture.revocations.count();
+    fixture.revoke(DESK).await;
+    fixture.verifier.note_login(&juliet(), Some(login(false)), since).await;
+    assert_eq!(fixture.devices().await, [""; 0]);
     // One that knows the password still has access.
-    house.verifier.note_login(&juliet(), Some(login(true)), since).await;
-    assert_eq!(house.devices().await, [DESK]);
+    fixture.verifier.note_login(&juliet(), Some(login(true)), since).await;
+    assert_eq!(fixture.devices().await, [DESK]);
 }
 
 const DESK: &str = "d4565fa7-4d72-4749-b3d3-740edbf87770";

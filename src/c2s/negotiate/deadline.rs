@@ -26,7 +26,7 @@ impl Deadline {
     }
 
     /// The client has registered an account, and gets its time once more to log in. Only for the first
-    /// accounts, so that nobody stays for ever by registering more.
+    /// accounts: otherwise a client could stay for ever by registering more.
     pub(super) fn registered(&self, time: Duration) {
         let mut due = self.0.lock();
         due.why = "an account was made, but nobody has logged in";

@@ -28,7 +28,7 @@ pub(super) struct Driver<'a> {
     pub(super) c2s: &'a C2s,
     pub(super) connection: &'a mut Connection,
     pub(super) limits: LimitsConfig,
-    /// The SASL exchange that is under way.
+    /// The SASL exchange that has begun and not ended.
     pub(super) exchange: Option<Box<Exchange>>,
     /// When there must be a session.
     session_due: &'a Deadline,

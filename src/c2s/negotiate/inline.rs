@@ -96,7 +96,7 @@ impl Driver<'_> {
     }
 }
 
-/// Earlier sessions of the same installation end: their client is not there any more (XEP-0386 §3.2).
+/// Ends earlier sessions of the same installation, whose client has begun this one (XEP-0386 §3.2).
 fn replace(server: &ServerState, session: &SessionRef, id: &str) {
     for other in server.sessions.of(&session.jid().to_bare()) {
         if other != *session && other.facts().installation.as_deref() == Some(id) {
@@ -105,7 +105,7 @@ fn replace(server: &ServerState, session: &SessionRef, id: &str) {
     }
 }
 
-/// A session whose client has not heard of it yet. If the negotiation is dropped, the session ends.
+/// A session of which the client has not been told yet. If the negotiation is dropped, the session ends.
 struct Unfinished<'a> {
     router: &'a Arc<Router>,
     session: Option<Session>,

@@ -49,7 +49,7 @@ impl Driver<'_> {
         let user = exchange.user().map(str::to_owned);
         let is_guess = match &step {
             Ok(Step::Challenge(_)) => false,
-            // Nobody guesses a token, so a right one need not wait for those who guess.
+            // Tokens cannot be guessed, so a correct one does not wait for the failures of others.
             Ok(Step::Success { .. }) => by.is_by_password(),
             Err(error) => error.counts_as_failure(),
         };

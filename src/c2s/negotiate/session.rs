@@ -98,8 +98,8 @@ impl Driver<'_> {
         }
     }
 
-    /// Resumes a session (XEP-0198 §5): the task that has it hands it over. If it is not there any more,
-    /// perhaps the store knows how many stanzas it had handled.
+    /// Resumes a session (XEP-0198 §5): the task that has it hands it over. If the session has ended, the store may
+    /// know how many stanzas it had handled.
     pub(super) async fn resume(
         &mut self,
         machine: &Negotiation,
@@ -159,7 +159,7 @@ impl Drop for TakeOverGuard<'_> {
     }
 }
 
-/// How many stanzas a session had handled that is not there any more, if it was this user's.
+/// How many stanzas a session that has ended had handled, if it was this user's.
 async fn handled(server: &ServerState, user: &BareJid, id: &str) -> Option<u32> {
     match server.storage.resumption().find(id).await {
         Ok(session) => session.filter(|s| s.owner == *user).map(|s| s.handled),
@@ -177,5 +177,5 @@ fn full_jid(user: &BareJid, wished: Option<&str>) -> Result<FullJid, Condition> 
     }
 }
 
-/// For the old connection of the same client to finish the stanza in hand.
+/// How long the old connection of the same client may take to finish its current stanza.
 const TAKE_OVER: Duration = Duration::from_secs(10);

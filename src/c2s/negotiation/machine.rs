@@ -221,7 +221,7 @@ impl Negotiation {
         self.state = State::Header(stage);
     }
 
-    /// A request to bind or to resume was refused with this answer. The client may try again, ten times
+    /// Refuses a request to bind or to resume with this answer. The client may try again, ten times
     /// (RFC 6120 §7.7.3).
     pub(super) fn try_again(&mut self, answer: Node) -> Actions {
         self.refused += 1;

@@ -9,7 +9,7 @@ use serde::Serialize;
 pub(super) struct Report {
     pub(super) domain: String,
     pub(super) lines: Vec<Line>,
-    /// For the zone file.
+    /// The missing records, as lines for the zone file.
     pub(super) records: Vec<String>,
 }
 

@@ -22,7 +22,7 @@ pub(super) async fn all(
     let mut reports = Vec::new();
     for host in &config.hosts {
         reports.push(all.host(host).await);
-        // Who talks to this server alone asks nobody where its services are.
+        // Only other servers look up our services in the DNS: our own users reach them through this server.
         if config.s2s.enabled && is_in_dns(&host.domain).is_some() {
             for prefix in prefixes {
                 let is_for_others = !FOR_OWN_USERS.contains(&prefix.as_str());
@@ -59,9 +59,9 @@ pub(super) struct Looks<'a> {
 /// For one domain.
 pub(super) struct Look<'a, 'b> {
     pub(super) all: &'b mut Looks<'a>,
-    /// As XMPP has it.
+    /// The domain as XMPP writes it.
     pub(super) domain: &'b str,
-    /// In ASCII, as the DNS has it.
+    /// The domain in ASCII, as the DNS has it.
     pub(super) ascii: &'b str,
     pub(super) lines: Vec<Line>,
     pub(super) records: Records,
@@ -159,7 +159,7 @@ impl<'a> Look<'a, '_> {
         self.all.now
     }
 
-    /// A line, unless it was said already.
+    /// Adds a line to the report, unless it has it already.
     pub(super) fn say(&mut self, level: Level, text: impl Into<String>) {
         let line = Line { level, text: text.into() };
         if !self.lines.contains(&line) {

@@ -151,7 +151,7 @@ async fn start_tls(socket: &mut TcpStream, domain: &str, is_server: bool) -> Res
     Err(Refusal::Other("it does not begin TLS".to_owned()))
 }
 
-/// Reads until this has come. What is after it belongs to nobody: TLS begins only when we have said something.
+/// Reads until this text has come. Nothing follows it: TLS begins only after we have sent something.
 async fn read_to(socket: &mut (impl AsyncRead + Unpin), wanted: &str) -> Result<String, Refusal> {
     let mut heard = Vec::new();
     loop {
@@ -196,12 +196,12 @@ async fn ask(
     }
 }
 
-/// For one connection, and for all that is said on it.
+/// How long one connection may take to be made, and then everything on it.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are looked at.
 const MOST: usize = 64 * 1024;
-/// For one question to the DNS.
+/// How long one question to the DNS may take.
 const QUESTION: Duration = Duration::from_secs(12);
-/// So many questions without an answer: there is nobody who answers.
+/// After so many unanswered questions, the name server counts as unreachable.
 const FAILURES: usize = 2;
 const NO_ANSWER: &str = "no answer";

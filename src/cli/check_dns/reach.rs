@@ -65,7 +65,7 @@ impl Look<'_, '_> {
         }
     }
 
-    /// Who finds no records tries the domain itself (RFC 6120 §3.2.2).
+    /// Without records, clients and servers try the domain itself (RFC 6120 §3.2.2).
     async fn without_records(&mut self, service: &Service, name: &str, port: u16, level: Level) {
         self.records.srv(name, port);
         let level = if service.has_other { Level::Warning } else { level };

@@ -17,11 +17,11 @@ pub(super) struct Service {
     pub(super) option: &'static str,
     /// The ports at which this server offers it. Empty: it does not.
     pub(super) ports: Vec<u16>,
-    /// The port at which the domain itself is tried if there are no records.
+    /// The port at which clients and servers try the domain itself if there are no records.
     pub(super) usual: Option<u16>,
     pub(super) is_server: bool,
     pub(super) is_direct: bool,
-    /// Who does not find it finds another one: with STARTTLS.
+    /// Clients without this record can use STARTTLS instead.
     pub(super) has_other: bool,
 }
 

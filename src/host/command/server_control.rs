@@ -59,7 +59,7 @@ pub trait ServerControl: Send + Sync {
     fn admins_changed(&self);
     /// The push services of an account, or what they are told, were changed in the store.
     fn push_changed(&self, user: &BareJid);
-    /// What an account does with strangers was changed in the store.
+    /// Call it when what an account does with strangers was changed in the store.
     fn strangers_changed(&self, user: &BareJid);
     /// The rooms of group chats; `None` if there is no service for them.
     fn rooms(&self) -> Option<Arc<dyn RoomAdministration>>;

@@ -17,7 +17,7 @@ pub struct SessionRow {
     pub client: String,
     /// The id of the client's installation (XEP-0388 §2.3). Only its user and the administrator may see it.
     pub installation: Option<Arc<str>>,
-    /// Where the client is; `None` for a session of the server before whose client has not come back.
+    /// The address of the client; `None` for a session of the previous run whose client has not come back.
     pub peer: Option<String>,
     /// How it is protected, for example `TLSv1.3`; `None` as above.
     pub tls: Option<String>,
@@ -29,10 +29,9 @@ pub struct SessionRow {
     pub status: Option<String>,
     /// `None` until the first presence (RFC 6121 §4.2).
     pub priority: Option<i8>,
-    /// It has lost its connection and waits for its client since then (XEP-0198 §5); `None` if there is
-    /// a connection.
+    /// Since when it has had no connection and waits for its client (XEP-0198 §5); `None` if there is a connection.
     pub waiting_since: Option<Timestamp>,
-    /// Until then it waits, and then it ends.
+    /// Until when it waits before it ends.
     pub waiting_until: Option<Timestamp>,
 }
 

@@ -12,8 +12,8 @@ use crate::payload::data_form::{self, FormKind, Submitted};
 use crate::stanza::{Iq, IqKind, Stanza};
 use crate::xml::element;
 
-/// Sends a report to the server of the reported address, when that has told where it wants it. If it does not answer,
-/// or has no such address, the report stays in our queue alone.
+/// Asks the server of the reported address for its address for abuse, and sends the report there. If it does not answer,
+/// or has no such address, the report stays in our queue only.
 pub(super) fn send(cx: &mut Cx<'_>, report: &Report) {
     let domain = report.about.domain();
     if !report.may_go_to_origin || cx.server.ours(domain).is_some() {
@@ -53,7 +53,7 @@ fn for_abuse(answer: &Iq, domain: &str) -> Option<Jid> {
     })
 }
 
-/// For the answer of the server.
+/// How long we wait for the answer of the server.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Addresses that are looked at.
 const MOST: usize = 10;

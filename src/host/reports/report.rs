@@ -58,5 +58,5 @@ fn read(root: &ElementRef<'_>) -> Option<Report> {
     })
 }
 
-/// Of what is stored, not of what clients send.
+/// The namespace of stored reports. Clients send another one.
 const NS: &str = "urn:waxwing:report";

@@ -55,7 +55,7 @@ pub struct Strangers {
 /// What is held of an account. `known` is shared with `guarded`.
 #[derive(Clone, Debug)]
 struct Held {
-    /// What accounts did whose users have not chosen, when this was read.
+    /// The policy for users who have not chosen, when this was read.
     default: Policy,
     /// Whom the user has written to.
     known: Arc<WrittenTo>,
@@ -210,8 +210,8 @@ pub async fn set_policy(
     }
 }
 
-/// The user has written to this bare address now: it is no stranger any more. Of too many, the one that was not used for
-/// longest is forgotten.
+/// Notes that the user has written to this bare address, which is therefore no stranger. If there are too many such
+/// addresses, the one that was not used for longest is forgotten.
 ///
 /// # Errors
 /// If the store fails.
@@ -227,7 +227,7 @@ pub async fn remember(
     Ok(())
 }
 
-/// The same, for a user whose door is open: nothing is to wait until it is stored. It holds at once.
+/// The same, for a user who accepts everybody: nothing waits for the store. It holds at once.
 pub fn remember_later(server: &ServerState, user: &BareJid, known: &WrittenTo, other: &BareJid) {
     let (goes, at) = (known.goes_for(other.as_str()), server.clock.now());
     let (user, other) = (user.clone(), other.clone());

@@ -59,7 +59,7 @@ impl WrittenTo {
         all.iter().min_by_key(|(_, at)| **at).map(|(jid, _)| jid.clone())
     }
 
-    /// It is stored that this address was used. `false`: there are more now than memory was counted for.
+    /// Notes an address whose use was stored. `false`: there are more addresses now than memory was counted for.
     pub(super) fn add(&self, bare: &BareJid, at: Timestamp) -> bool {
         let goes = self.goes_for(bare.as_str());
         let mut all = self.all.lock();

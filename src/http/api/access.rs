@@ -63,7 +63,7 @@ pub(super) async fn find(
 ) -> Result<Option<(BareJid, ApiToken)>, Problem> {
     let found = server.storage.api_tokens().find_api_token(hash).await;
     let found = found.map_err(|error| Problem::failed(&error))?;
-    // The host may not be served any more.
+    // The configuration may no longer have the host.
     let is_valid = |(user, token): &(BareJid, ApiToken)| {
         !token.is_over(server.clock.now()) && server.host(user.domain()).is_some()
     };
@@ -122,5 +122,5 @@ async fn wait(time: Option<Duration>) -> Result<(), Problem> {
 /// A request waits so long for its budget. One that would have to wait longer is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_secs(60);
-/// The use of a token is noted no more often, in microseconds: five minutes.
+/// The use of a token is noted at most once in this time, in microseconds: five minutes.
 const NOTED: i64 = 300_000_000;

@@ -150,7 +150,7 @@ impl Follow {
         Ok(rows.into_iter().map(|row| self.event(row)).collect())
     }
 
-    /// Who reads very much waits: the archive has what comes meanwhile.
+    /// Clients that read a lot are slowed down; messages that come meanwhile stay in the archive.
     async fn pace(&self, count: usize) {
         let steps = u32::try_from(count).unwrap_or(u32::MAX);
         let pause = self.access.budget.worked(steps).and_then(|pause| pause.time());
@@ -196,9 +196,9 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Proxies cut connections that are silent for a minute. Then, too, the token is looked at again.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// After a lost connection.
+/// How long a client waits after a lost connection.
 const RETRY: Duration = Duration::from_secs(3);
-/// When there are too many streams.
+/// How long a client waits if there are too many streams.
 const AGAIN: Duration = Duration::from_secs(30);
 /// Messages that are read at once.
 const PAGE: usize = 50;

@@ -57,7 +57,7 @@ impl Default for Recent {
 }
 
 impl Recent {
-    /// A message of an account is to be sent. `content`: a hash of it.
+    /// Notes that a message of an account is being sent. `content`: a hash of it.
     ///
     /// # Errors
     /// If it is being sent at the moment, or another one has this id.
@@ -89,7 +89,7 @@ impl Recent {
 }
 
 impl Sending {
-    /// It was sent.
+    /// Notes that it was sent.
     pub(super) fn sent(self, sent: Sent) {
         let mut entries = self.of.lock();
         if let Some(entry) = entries.0.iter_mut().find(|entry| entry.id == self.id) {
@@ -106,7 +106,7 @@ impl Drop for Sending {
 
 /// Accounts whose ids are held.
 const ACCOUNTS: usize = 4096;
-/// When that many are being sent at once.
+/// How long a client waits if so many are being sent at once.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Ids of one account: some hundred bytes each.
 const IDS: usize = 256;

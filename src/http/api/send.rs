@@ -248,7 +248,7 @@ fn error_in(session: &Session, id: &str) -> Option<String> {
 }
 
 const ID_BYTES: usize = 128;
-/// For the body of a request.
+/// How long the body of a request may take.
 const BODY_TIME: std::time::Duration = std::time::Duration::from_secs(30);
 
 #[cfg(test)]

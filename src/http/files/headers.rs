@@ -15,8 +15,8 @@ use crate::payload::datetime::Timestamp;
 use crate::storage::{ContentHash, StoredFile};
 use crate::upload::{MediaType, percent_encoded};
 
-/// What all answers have. Pages from everywhere may upload and download (XEP-0363 §9). No browser runs what comes
-/// from here, or shows it in the page of another (XEP-0363 §10.1).
+/// Adds the headers that all answers have. Pages from everywhere may upload and download (XEP-0363 §9). No browser runs
+/// what comes from here, or shows it in the page of another site (XEP-0363 §10.1).
 pub(super) fn secure(headers: &mut HeaderMap) {
     for (name, value) in [
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
@@ -33,7 +33,7 @@ pub(super) fn secure(headers: &mut HeaderMap) {
     }
 }
 
-/// What describes a file: its type, its name, and how long it may be kept. `now` decides about the latter.
+/// Adds the headers that describe a file: its type, its name, and how long it may be kept, counted from `now`.
 pub(super) fn of_file(
     file: &StoredFile,
     content: ContentHash,

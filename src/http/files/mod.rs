@@ -1,8 +1,7 @@
 //! `/files/`: files of users are uploaded and downloaded (XEP-0363).
 //!
-//! Whoever knows the address of a file may download it; whoever has the signature may upload it. The address of
-//! an upload is that of the file, with the signature. What is easy to get wrong: what a user uploads must never
-//! run in a browser as a page of ours ([`headers`]).
+//! The address of a file is enough to download it. The address for the upload is the same, with a signature. What is
+//! easy to get wrong: what a user uploads must never run in a browser as a page of ours ([`headers`]).
 
 mod download;
 pub(super) mod headers;

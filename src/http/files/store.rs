@@ -49,7 +49,7 @@ pub(super) async fn answer(
     if !is_next {
         return Err(Refused::Conflict(Some(uploaded)));
     }
-    // While it is written, nobody removes it because the slot has ended.
+    // While it is written, housekeeping must not remove it because the slot has ended.
     let resume = if file.size > SMALL { server.config.load().files.resume } else { WRITTEN };
     let until = later(server.clock.now(), resume);
     if until > file.slot_until {
@@ -72,7 +72,7 @@ pub(super) async fn answer(
     server.tasks.spawn("upload", end).await.map_err(|error| Refused::failed(&error))?
 }
 
-/// All bytes have come, and the last ones are not written yet.
+/// Completes an upload of which all bytes have come. The last ones are not written yet.
 async fn finish(
     server: Arc<ServerState>,
     file: StoredFile,
@@ -116,7 +116,7 @@ async fn receive(
         match end {
             Some(End::Whole) => return Ok(bytes),
             Some(End::Broken) => {
-                // The client is gone, or has told a wrong length, or continues on another connection.
+                // The client has closed the connection, has sent a wrong length, or continues on another connection.
                 write(writing, bytes).await?;
                 return Err(Refused::Bad("The body is shorter than it should be."));
             }
@@ -237,7 +237,7 @@ fn must_be_open(server: &ServerState, file: &StoredFile) -> Result<(), Refused> 
     }
 }
 
-/// Counts an upload that is under way.
+/// Counts an upload as long as it runs.
 fn budget(server: &ServerState, request: &Parts) -> Result<Held, Refused> {
     let peer = request.extensions.get::<Arc<Peer>>();
     let address = peer.map(|peer| peer.client(&server.config.load(), &request.headers));
@@ -258,9 +258,9 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 /// Bytes that are written at once. Each upload has two such pieces in memory at most.
 const PIECE: usize = 256 * 1024;
-/// So many bytes must come within a minute.
+/// Fewer bytes in a minute are too slow.
 const SLOWEST: usize = 64 * 1024;
 /// A smaller file is not worth being continued later.
 const SMALL: u64 = 64 * 1024;
-/// So long it takes to write such a file at most: its body must come within two minutes.
+/// The longest time for writing such a file: its body must come within two minutes.
 const WRITTEN: Duration = Duration::from_secs(300);

@@ -17,7 +17,7 @@ pub(super) async fn offset(
     uploads: &Uploads,
     id: FileId,
 ) -> Result<Response, Refused> {
-    // Whoever asks has lost its connection. What is under way on it comes to its end first.
+    // The client asks because it lost its connection. First let the old request finish.
     let (turn, file) = take_turn(server, uploads, id).await?;
     if file.is_over(server.clock.now()) {
         return Err(Refused::Gone);
@@ -55,7 +55,7 @@ pub(super) async fn cancel(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Stops whoever writes a file, and finds the file as it is then: it may be there now, or have gone.
+/// Stops the task that writes the file, and returns the file's state afterwards: it may be complete, or removed.
 pub(super) async fn take_turn(
     server: &ServerState,
     uploads: &Uploads,

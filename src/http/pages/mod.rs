@@ -47,8 +47,8 @@ pub fn routes(router: &Arc<Router>, verifier: &Arc<Verifier>) -> axum::Router {
         .with_state(pages)
 }
 
-/// What a form asks for is done to its end, also if the browser goes meanwhile: a task of its own does it. The form is read
-/// before: a task that waits for a body would wait for ever for one that never comes.
+/// A form is always carried out to the end, also if the browser closes the connection meanwhile: a separate task does
+/// it. The body is read before that, since the task would wait for ever for a body that never comes.
 async fn to_the_end(State(tasks): State<Tasks>, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let body = match Bytes::from_request(Request::from_parts(head.clone(), body), &()).await {

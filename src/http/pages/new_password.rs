@@ -39,7 +39,7 @@ pub(super) fn wrong(name: &str, password: &str, again: &str) -> Option<&'static 
     None
 }
 
-/// For a password that clients could not send.
+/// The answer to a password that clients could not send.
 pub(super) const UNFIT: &str =
     "This cannot be a password: it is too long, or has a character that apps cannot send.";
 const HINT: &str = "At least 8 characters, and not your name.";

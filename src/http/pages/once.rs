@@ -2,8 +2,8 @@
 //! the same answer.
 //!
 //! The same form is one that was shown once, to one browser, with the same fields: its token says when it was shown, to
-//! the microsecond. What is easy to get wrong: the first request is still under way when the second one comes, and the
-//! browser has given it up. So the first one is done to its end, and the second one waits for it.
+//! the microsecond. What is easy to get wrong: the first request may still be running when the second one comes,
+//! although the browser has given it up. So the first one is carried out to the end, and the second one waits for it.
 
 use std::sync::Arc;
 

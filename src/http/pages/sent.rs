@@ -45,7 +45,7 @@ impl Sent {
         Arc::clone(&all.entry(key).or_insert_with(new).answer)
     }
 
-    /// A form that was not done may be sent again.
+    /// Forgets a form that was not carried out, so that it may be sent again.
     pub(super) fn forget(&self, key: &Key) {
         let mut all = self.0.lock();
         if all.get(key).is_some_and(|form| !form.answer.initialized()) {
@@ -73,7 +73,7 @@ impl Answer {
     }
 }
 
-/// So long a form that comes again gets the same answer.
+/// How long a form that comes again gets the same answer.
 const KEPT: Duration = Duration::from_secs(60);
 /// Forms that are remembered: some megabytes.
 const MOST: usize = 1000;

@@ -22,7 +22,7 @@ pub(super) struct Visitor {
     pub(super) headers: HeaderMap,
     /// The cookie to which its forms are bound.
     pub(super) cookie: String,
-    /// It has no such cookie yet.
+    /// Whether it has no such cookie yet.
     is_new: bool,
     is_secure: bool,
 }

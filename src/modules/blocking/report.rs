@@ -28,9 +28,9 @@ pub(super) struct Draft {
     text: String,
     may_go_to_origin: bool,
     may_go_to_others: bool,
-    /// Of messages in the user's archive.
+    /// The ids of messages in the user's archive.
     ids: Vec<String>,
-    /// Of messages in the archive of the room that the reported address belongs to.
+    /// The ids of messages in the archive of the room to which the reported address belongs.
     room_ids: Vec<String>,
 }
 

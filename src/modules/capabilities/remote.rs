@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use super::{DEADLINE, Known, told};
+use super::{DEADLINE, Known, described};
 use crate::host::lifecycle::{self, Event};
 use crate::host::{Cx, RemoteInterests, contact_list};
 use crate::jid::{BareJid, Jid};
@@ -82,13 +82,13 @@ async fn read_interests(
             }
             return;
         };
-        let told = told(&advertised, &answer);
+        let told = described(&advertised, &answer);
         let interests = Interests::new(advertised.key, told.interests);
         let interests = match told.is_verified {
             true => known.remember(interests),
             false => Arc::new(interests),
         };
-        // Meanwhile it may have gone, or have another hash.
+        // Meanwhile it may have become unavailable, or have another hash.
         if remote.get(&client).is_none_or(|own| own.key() != interests.key()) {
             return;
         }

@@ -1,5 +1,5 @@
 //! Where the commands are found (XEP-0050 §2.2): the node of their list, and a node for each of them.
-//! Each finds those that it may give, and nobody else finds anything but an empty list.
+//! Each client finds the commands that it may give; all others find an empty list.
 
 use async_trait::async_trait;
 

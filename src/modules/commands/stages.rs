@@ -24,7 +24,7 @@ struct Execution {
     since: Instant,
 }
 
-/// The client was sent a form. Of too many the oldest is forgotten.
+/// Notes that the client was sent a form. If there are too many, the oldest is forgotten.
 pub(super) fn begin(client: &Session, id: &str, node: &str) {
     let execution = Execution { id: id.into(), node: node.into(), since: Instant::now() };
     client.feature(|Executions(begun)| {
@@ -62,5 +62,5 @@ pub(super) fn end(client: &Session, id: &str) {
 
 /// Commands that a client may have begun and not ended.
 const MOST: usize = 16;
-/// After the form was sent.
+/// How long after a form was sent its answer is too late.
 const TOO_LATE: Duration = Duration::from_secs(30 * 60);

@@ -83,5 +83,5 @@ const MOST_ROOMS: usize = 100;
 const MOST_ROWS: usize = 250;
 /// Messages that are read from the store at once.
 const ROWS_AT_ONCE: usize = 50;
-/// So many messages that are read count as a step of work.
+/// How many messages that are read count as one step of work.
 pub(super) const ROWS_OF_A_STEP: usize = 25;

@@ -1,5 +1,5 @@
 //! XEP-0401: users and administrators make invitations by chat client: links by which people become contacts, or make an
-//! account here. XEP-0379: who comes by such a link becomes a contact at once (`router/subscription.rs`).
+//! account here. XEP-0379: a user who opens such a link becomes a contact at once (`router/subscription.rs`).
 //!
 //! Accounts are made with an invitation in `register.rs` (XEP-0445). `docs/invitations.md` has the whole.
 

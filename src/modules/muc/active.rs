@@ -69,7 +69,7 @@ impl LockedRoom {
         *self.room = Some(room);
     }
 
-    /// There is no such room any more, or it has never come to be.
+    /// Notes that the room was destroyed, or that it was not created.
     pub(super) fn end(&mut self) {
         self.slot.is_broken.store(false, Ordering::Release);
         *self.room = None;

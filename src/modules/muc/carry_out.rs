@@ -118,8 +118,8 @@ impl RoomService {
     }
 }
 
-/// A stanza that the room has made, as if it had been received: only what is received can be read, and those who
-/// store and copy messages look into them.
+/// Makes a stanza of the room look like a received one: only the children of received stanzas can be read, and the
+/// code that stores and copies messages reads them.
 fn read_again(stanza: Stanza) -> Stanza {
     let read = Frame::from_bytes(stanza.to_bytes()).map(Stanza::read);
     match read {

@@ -42,7 +42,7 @@ pub(super) fn start(server: &Arc<ServerState>, service: &Arc<RoomService>) {
 /// Sessions, each with the rooms that it is in.
 type Present = FxHashMap<Jid, Vec<BareJid>>;
 
-/// Asks the silent ones. Returns those that are gone.
+/// Asks the silent ones. Returns those that have ended.
 async fn find(server: &ServerState, route: &dyn Route, service: &RoomService) -> Present {
     let mut present = present(server, service);
     let known: FxHashSet<Jid> = present.keys().cloned().collect();
@@ -71,7 +71,7 @@ fn present(server: &ServerState, service: &RoomService) -> Present {
     present
 }
 
-/// A ping from a room. Whether the session is gone.
+/// Sends a ping from a room, and finds out by the answer whether the session has ended.
 ///
 /// `service-unavailable` says that it is gone (RFC 6121 §8.5.3.2.3), or that the client does not know pings: then the
 /// client is asked what it can do, which all clients answer.
@@ -137,7 +137,7 @@ fn of_refusal(answer: &Iq) -> Found {
     }
 }
 
-/// A room is told that a session is gone, as if a message had come back.
+/// Tells a room that a session has ended, as if a message had come back.
 async fn lose(route: &dyn Route, session: &Jid, room: &BareJid) {
     let head = Head::between(room.clone(), session.clone());
     let kind = MessageKind::Normal;
@@ -271,7 +271,7 @@ mod tests {
         locked.put(room);
         drop(locked);
 
-        // Who has answered anything is there. One lost answer says nothing; two do.
+        // Any answer proves that the occupant is there. One lost answer proves nothing; two do.
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(gone(&server, &route, &service).await, ["silent"]);
         assert_eq!(route.asked(), ["silent ping"]);

@@ -157,8 +157,8 @@ impl RoomService {
         done.map(|_| answer)
     }
 
-    /// A room was just read from the store: occupants whose sessions have ended leave it, and a temporary room
-    /// without occupants ends.
+    /// Called when a room was just read from the store: removes occupants whose sessions have ended, and a temporary room
+    /// without occupants.
     async fn remove_lost_occupants(
         &self,
         cx: &mut Cx<'_>,
@@ -194,7 +194,7 @@ impl RoomService {
         Ok(())
     }
 
-    /// A client believes that it is in a room that does not exist: it is told that it is not (XEP-0045 §7.2.17).
+    /// Tells a client that believes that it is in a room that does not exist that it is not (XEP-0045 §7.2.17).
     async fn no_room(&self, cx: &mut Cx<'_>, actor: &Actor, presence: &Presence) -> Reply {
         if let Some(address) = presence.head.to.as_ref().and_then(Jid::to_full) {
             let told =

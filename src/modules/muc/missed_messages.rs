@@ -60,7 +60,7 @@ pub(super) async fn give(cx: &Cx<'_>, room: &mut Room) -> Result<(), StanzaError
     Ok(())
 }
 
-/// A session is in a room, which it may have entered only now: it gets all messages of the room from now on.
+/// Notes that a session is in a room, which it may have entered only now: it gets all messages of the room from now on.
 pub(super) fn note_in(session: &SessionRef, room: &BareJid) {
     if let Some(restored) = session.restored() {
         restored.note_all(room);

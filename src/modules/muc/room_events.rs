@@ -56,8 +56,8 @@ fn tell_left(cx: &Cx<'_>, room: &BareJid, session: &SessionRef) {
     }));
 }
 
-/// These sessions have left a room, and their users may not be in it any more. Listeners are told when the room is no
-/// longer locked.
+/// Tells listeners, when the room is no longer locked, that these sessions have left it because their users may no longer
+/// be in it.
 pub(super) fn tell_shut_out(cx: &Cx<'_>, room: &BareJid, sessions: &[FullJid]) {
     let sessions = sessions.iter().filter_map(|session| cx.server.sessions.find(session));
     let sessions: Vec<SessionRef> = sessions.collect();
@@ -74,5 +74,5 @@ pub(super) fn tell_shut_out(cx: &Cx<'_>, room: &BareJid, sessions: &[FullJid]) {
     }));
 }
 
-/// Who is available for so long after leaving a room does not go offline.
+/// If a client is still available this long after leaving a room, it is not going offline.
 const PAUSE: Duration = Duration::from_secs(10);

@@ -19,7 +19,7 @@ use crate::storage::StorageError;
 
 /// A service with rooms.
 pub(super) struct RoomService {
-    /// As it was configured when the server started. Only what changes by a restart is read here.
+    /// The configuration when the server started. Only options that need a restart are read here.
     pub(super) config: RoomsConfig,
     pub(super) rooms: ActiveRooms,
     pub(super) saver: Saver,

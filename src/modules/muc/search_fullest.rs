@@ -97,12 +97,12 @@ fn summary(room: &Room) -> Option<RoomSummary> {
 struct Rest<'a> {
     domain: &'a BareJid,
     wish: &'a Wish,
-    /// Those of the first part.
+    /// The rooms of the first part.
     full: FxHashSet<&'a BareJid>,
 }
 
 impl Rest<'_> {
-    /// So many rooms of the whole list, from a position on.
+    /// The rooms of the whole list from a position on, at most `limit`.
     async fn at_index(
         &self,
         cx: &mut Cx<'_>,
@@ -122,7 +122,7 @@ impl Rest<'_> {
         Ok(found)
     }
 
-    /// So many rooms of the whole list that end before a room of the second part.
+    /// At most `limit` rooms of the whole list: the last ones before a room of the second part.
     async fn to_end(
         &self,
         cx: &mut Cx<'_>,

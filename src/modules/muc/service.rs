@@ -112,7 +112,7 @@ impl Service for RoomService {
             return answer.map(Reply::Now).map_err(|error| error.by(&room));
         }
         let known = cx.keeping.receipts.len();
-        // Whoever answers the question of a room enters by that.
+        // A correct answer to the question of a room makes the client enter.
         let session = cx.origin.session().filter(|_| is_answer_to_challenge(&payload));
         let was_in = match session {
             Some(session) => room_events::is_in(&self.rooms, &room, session).await,

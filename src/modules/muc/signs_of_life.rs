@@ -1,4 +1,5 @@
-//! When sessions on other servers last sent something, so that ghosts are found (XEP-0045 §18.1.2). Sessions of this server leave their rooms when they end.
+//! When sessions on other servers last sent something, so that ghosts are found (XEP-0045 §18.1.2). Sessions of this
+//! server leave their rooms when they end.
 
 use std::time::Duration;
 
@@ -29,12 +30,12 @@ impl Sign {
 }
 
 impl SignsOfLife {
-    /// A session that is in a room has sent something.
+    /// Notes that a session that is in a room has sent something.
     pub(super) fn note(&self, session: &Jid) {
         self.0.lock().insert(session.clone(), Sign::now());
     }
 
-    /// A session that was heard of may be gone: it is asked soon.
+    /// Notes a doubt whether the session still exists: it is asked soon.
     pub(super) fn doubt(&self, session: &Jid) {
         if let Some(sign) = self.0.lock().get_mut(session) {
             sign.is_doubted = true;
@@ -53,7 +54,7 @@ impl SignsOfLife {
         present.iter().filter(is_silent).cloned().collect()
     }
 
-    /// A session has not answered a ping. Whether it counts as gone: an answer may be lost.
+    /// Notes that a session has not answered a ping. Returns whether it counts as ended now: one answer may be lost.
     pub(super) fn missed(&self, session: &Jid) -> bool {
         let mut signs = self.0.lock();
         let Some(sign) = signs.get_mut(session) else { return false };
@@ -62,9 +63,9 @@ impl SignsOfLife {
     }
 }
 
-/// A session that is silent for so long is asked whether it is there.
+/// A session that is silent for this time is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(10 * 60);
-/// So many pings without an answer, and a session is gone.
+/// After so many unanswered pings, a session counts as ended.
 const MISSED: u8 = 2;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What follows when a node opens or closes for somebody. Clients that may read it from now on, and are interested, are
-//! sent its last item (XEP-0060 §12.2); subscriptions of those who may not read it any more end (XEP-0163 §7.1).
+//! What happens when users gain or lose the right to read a node. Interested clients that may read it from now on get
+//! its last item (XEP-0060 §12.2); subscriptions of users who may no longer read it end (XEP-0163 §7.1).
 
 use async_trait::async_trait;
 
@@ -13,7 +13,7 @@ use crate::session::SessionRef;
 use crate::stanza::StanzaError;
 use crate::storage::PubSubNode;
 
-/// The clients that hear of a node of an account without a subscription, before the node is changed.
+/// The clients that get the events of a node of an account without a subscription, before the node is changed.
 pub(super) struct Audience(Vec<SessionRef>);
 
 impl Audience {
@@ -30,7 +30,7 @@ impl Audience {
         }))
     }
 
-    /// Sends the last item to those who have come to hear of the node since then.
+    /// Sends the last item to the clients that get the events of the node only since the change.
     pub(super) async fn welcome(
         self,
         cx: &Cx<'_>,

@@ -52,8 +52,8 @@ fn form(node: &str, subscription: &NodeSubscription) -> Node {
     form.to_node()
 }
 
-/// A message of a user to the own account: if it is the answer to a request for a subscription to a node of the
-/// account, decides, and answers `true`. It goes no further then.
+/// Reads a message of a user to the own account. If it is the answer to a request for a subscription to a node of the
+/// account, carries out the decision, and returns `true`: the message goes no further then.
 ///
 /// # Errors
 /// If the answer is malformed, or the store fails.

@@ -7,18 +7,18 @@ use crate::ns;
 use crate::stanza::{ErrorKind, Message};
 use crate::storage;
 
-/// An error for an account of this server: if it says that an event of a node has no recipient, its subscription
-/// ends.
+/// Reads an error for an account of this server. If it says that an event of a node has no recipient, the subscription
+/// of the recipient ends.
 pub async fn bounced(cx: &Cx<'_>, user: &BareJid, message: &Message) {
     // It is rare: most messages should not need room for it.
     Box::pin(end_subscription(cx, &Place::of(user.clone()), message)).await;
 }
 
-/// An error of an event, which says of which node: those that send the event back. The subscription with just this
-/// address ends, if the error is for good: `<gone/>`, or one of the type `cancel`.
+/// Ends the subscription with just this address, if the error contains the event, and with it the name of the node, and
+/// is permanent: `<gone/>`, or one of the type `cancel`.
 ///
 /// DEPARTS: XEP-0060 §12.4 – another server that is not found now may be found again, so `remote-server-not-found` ends
-/// nothing. Errors that pass are not counted either: an event that is lost costs nobody anything but itself.
+/// nothing. Temporary errors are not counted either: a lost event has no other consequences.
 pub(super) async fn end_subscription(cx: &Cx<'_>, place: &Place, message: &Message) {
     let Some(node) = node_of(message) else { return };
     if let Err(error) = remove(cx, place, message, &node).await {
@@ -38,7 +38,7 @@ async fn remove(cx: &Cx<'_>, place: &Place, message: &Message, name: &str) -> st
     Ok(())
 }
 
-/// The node whose event comes back for good.
+/// The node whose event comes back with a permanent error.
 fn node_of(message: &Message) -> Option<String> {
     let error = message.content.received_child(ns::CLIENT, "error")?;
     let says = |condition| error.has_child(ns::STANZA_ERRORS, condition);

@@ -35,7 +35,7 @@ pub(super) async fn node_info(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<In
     let place = Place::of(asked.to.to_bare());
     let Some((node, config)) = place.nodes.find(cx.server, name).await? else { return Ok(None) };
     let entity = place.entity(cx.server, asked.from, &node, &config).await?;
-    // Whoever may ask for a subscription must find out what it is.
+    // Users who may ask for a subscription must be able to see what the node is.
     let may_ask = config.access_model == AccessModel::Authorize
         && entity.affiliation != Some(Affiliation::Outcast);
     if !may_ask && entity.may_read(&config).is_err() {

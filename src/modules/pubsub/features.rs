@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::ns;
 
-/// Of accounts and of the service.
+/// Features of accounts and of the service.
 pub(super) const OF_ALL: &[&str] = &[
     ns::PUBSUB,
     "http://jabber.org/protocol/pubsub#access-authorize",
@@ -48,18 +48,18 @@ pub(super) const OF_ALL: &[&str] = &[
     "http://jabber.org/protocol/pubsub#subscription-options",
 ];
 
-/// Of the service alone: those of all, and that it has a command.
+/// Features of the service: those of all places, and that it has a command.
 pub(super) static OF_SERVICE: LazyLock<Vec<&str>> =
     LazyLock::new(|| OF_ALL.iter().copied().chain([ns::COMMANDS]).collect());
 
-/// Of the host, which has no nodes: its accounts have (XEP-0163 §6.1).
+/// Features of the host. It has no nodes, but its accounts have (XEP-0163 §6.1).
 ///
 /// COMPAT: Smack 4.5 (2025) uses OMEMO and copies of secret keys (XEP-0384, XEP-0373) only if it finds these at the
 /// domain. ejabberd announces them there, too.
 pub(super) const OF_HOST: &[&str] =
     &[ns::PUBSUB, "http://jabber.org/protocol/pubsub#access-whitelist"];
 
-/// Of accounts alone.
+/// Features of accounts alone.
 pub(super) const OF_ACCOUNTS: &[&str] = &[
     "http://jabber.org/protocol/pubsub#auto-subscribe",
     "http://jabber.org/protocol/pubsub#filtered-notifications",

@@ -1,8 +1,8 @@
 //! Gives last items to sessions (XEP-0163 §4.3.4).
 //!
 //! A session is walked through once at a time: accounts one after another, at the pace at which its client reads.
-//! What the client wants to hear of meanwhile waits for the next walk. So a client that changes its mind again
-//! and again has no more on its way than one that does not.
+//! Interests that the client announces meanwhile wait for the next walk. So a client that changes its interests again
+//! and again does not cause more work at a time than one that does not.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, Weak};
@@ -34,7 +34,7 @@ struct OfSession {
     next: Wish,
     /// Nodes of which it wanted to hear once, and when it stopped: what was published before, it has had.
     left: BTreeMap<SmolStr, Timestamp>,
-    /// It could not be given all that it wanted: nobody knows what it has had.
+    /// Whether it could not be given all that it wanted: nobody knows what it has had.
     has_missed: bool,
 }
 
@@ -51,7 +51,7 @@ impl Deliveries {
         drop(self.server.set(Arc::downgrade(server)));
     }
 
-    /// A session wants to hear of `new` nodes, and no longer of `old` ones.
+    /// A session is interested in `new` nodes, and no longer in `old` ones.
     pub(super) fn changed<'a>(
         &self,
         session: &SessionRef,
@@ -78,7 +78,7 @@ impl Deliveries {
         nodes
     }
 
-    /// A session may see more from now on: of the nodes of which it does not want to hear now, it has not had all.
+    /// Notes that a session may see more from now on: of nodes in which it is not interested now, it has not got everything.
     pub(super) fn sees_more(&self, session: &SessionRef) {
         let mut sessions = self.sessions.lock();
         let Some(of) = of(&mut sessions, session) else { return };
@@ -88,7 +88,7 @@ impl Deliveries {
         }
     }
 
-    /// A walk has failed: the session has not had all.
+    /// Notes that a walk has failed: the session has not got everything.
     fn failed(&self, session: &SessionRef) {
         let mut sessions = self.sessions.lock();
         let Some(of) = of(&mut sessions, session) else { return };
@@ -96,7 +96,7 @@ impl Deliveries {
         of.has_missed = true;
     }
 
-    /// A session is not available any more: when it is again, it begins anew.
+    /// Forgets a session that has become unavailable. When it is available again, it begins anew.
     pub(super) fn forget(&self, session: &SessionRef) {
         let mut sessions = self.sessions.lock();
         let Some(of) = of(&mut sessions, session) else { return };
@@ -160,7 +160,7 @@ impl Deliveries {
         true
     }
 
-    /// A walk has ended: the next one, if something waits.
+    /// Notes the end of a walk. Returns the next one, if something waits.
     fn next(&self, session: &SessionRef) -> Option<Walk> {
         let mut sessions = self.sessions.lock();
         let of = of(&mut sessions, session)?;
@@ -197,7 +197,7 @@ async fn go_on(server: Arc<ServerState>, mut walk: Walk) {
     }
 }
 
-/// Nodes of which a session does not want to hear any more that are remembered, at most.
+/// How many nodes are remembered in which a session is no longer interested.
 const MAX_LEFT: usize = 512;
 
 #[cfg(test)]

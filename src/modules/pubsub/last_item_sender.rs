@@ -1,5 +1,5 @@
-//! Sends last items to clients that have told what they want to hear of (XEP-0163 §4.3.4), and to contacts
-//! that may see the user from now on.
+//! Sends last items to clients that have announced their interests (XEP-0163 §4.3.4), and to contacts that may see the
+//! user from now on.
 
 use async_trait::async_trait;
 
@@ -9,7 +9,7 @@ use crate::host::Cx;
 use crate::host::lifecycle::{Event, Listener};
 use crate::stanza::StanzaError;
 
-/// Sends last items to clients that have told what they want to hear of.
+/// Sends last items to clients that have announced their interests.
 pub(super) struct Sender;
 
 #[async_trait]

@@ -23,7 +23,7 @@ pub(super) type Nodes = BTreeMap<SmolStr, Option<Timestamp>>;
 /// What a session wants.
 #[derive(Default)]
 pub(super) struct Wish {
-    /// Of all accounts whose data its user may see.
+    /// The nodes of all accounts whose data its user may see.
     pub(super) of_all: Nodes,
     /// All that it is interested in, of these accounts.
     pub(super) of: Vec<BareJid>,
@@ -53,7 +53,7 @@ pub(super) struct Walk {
     wish: Option<Wish>,
     /// Accounts whose items have not been read.
     owners: Vec<BareJid>,
-    /// Those that have been read, the next one last.
+    /// The accounts that have been read, the next one last.
     read: Vec<(BareJid, Arc<[Ready]>)>,
     /// Items of the next one that have been given.
     given: usize,

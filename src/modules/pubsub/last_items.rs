@@ -1,4 +1,4 @@
-//! The last item of each node, for those who come online or subscribe (XEP-0060 §12.14, XEP-0163 §4.3.4).
+//! The last item of each node, for users who come online or subscribe (XEP-0060 §12.14, XEP-0163 §4.3.4).
 //!
 //! What is sent is held in memory, by account, but for large payloads. The login of a user with many contacts
 //! reads from the store what is not held, in parts of a bounded size; as a rule nothing.
@@ -25,13 +25,13 @@ use crate::session::SessionRef;
 use crate::stanza::{Content, MessageKind, Stanza, StanzaError};
 use crate::storage::{self, LastItem, LastItemPage, NodeSubscription, PubSubItem};
 
-/// A last item that is sent to those who come online.
+/// A last item that is sent to users who come online.
 #[derive(Clone, Debug)]
 pub(super) struct Ready {
     pub(super) node: String,
     pub(super) id: String,
     pub(super) published: Timestamp,
-    /// Not sent any more from this moment on (`item_expire`).
+    /// It is not sent after this moment (`item_expire`).
     pub(super) expires: Option<Timestamp>,
     pub(super) kind: MessageKind,
     pub(super) readers: Readers,
@@ -51,7 +51,7 @@ pub(super) enum Readers {
 }
 
 impl Ready {
-    /// Whether it is old enough that it counts as gone.
+    /// Whether it has expired.
     pub(super) fn is_expired(&self, now: Timestamp) -> bool {
         self.expires.is_some_and(|at| at <= now)
     }
@@ -162,7 +162,7 @@ pub(super) struct Part {
     pub(super) left: Vec<BareJid>,
 }
 
-/// What is sent of a last item. `None`, if it is not sent to those who come online.
+/// What is sent of a last item. `None` if it is not sent to users who come online.
 fn ready(last: LastItem) -> Option<Ready> {
     let config = NodeConfig::from_text(&last.config);
     let is_sent = config.send_last_published_item == SendLast::OnSubAndPresence
@@ -184,7 +184,7 @@ fn ready(last: LastItem) -> Option<Ready> {
     })
 }
 
-/// When an item of this age is gone.
+/// When an item that was published then expires.
 fn expiry(config: &NodeConfig, published: Timestamp) -> Option<Timestamp> {
     let age = i64::try_from(config.item_expire?).ok()?.checked_mul(1_000_000)?;
     Some(Timestamp::from_micros(published.as_micros().checked_add(age)?))
@@ -236,7 +236,7 @@ pub(super) async fn to_sessions(
     let content = content(&place.owner.clone().into_jid(), name, config, &item);
     let stanza = Arc::new(Stanza::Message(recipients::message(place, kind(config), content)));
     for session in sessions {
-        // A session that ends, or does not read, needs it no more.
+        // A session that ends, or does not read, does not need it.
         session.deliver_addressed(Arc::clone(&stanza)).ok();
     }
     Ok(())

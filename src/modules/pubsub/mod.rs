@@ -1,6 +1,6 @@
 //! XEP-0060: Publish-Subscribe, at accounts (XEP-0163: Personal Eventing Protocol) and at the service
-//! `pubsub.<host>`. Who may do what is decided in `src/pubsub/`; what a change sets going begins in
-//! `src/host/account_nodes.rs`.
+//! `pubsub.<host>`. Who may do what is decided in `src/pubsub/`. Each change passes `src/host/account_nodes.rs`, from
+//! where all that follows from it begins.
 
 mod access;
 mod affiliations;

@@ -50,7 +50,7 @@ async fn notify(cx: &mut Cx<'_>, change: &NodeChange) -> Result<(), StanzaError>
     let mut told: FxHashSet<FullJid> = FxHashSet::default();
     if place.is_account() {
         for session in interested(cx, &place, &change.node, config).await? {
-            // A session that ends, or does not read, needs it no more.
+            // A session that ends, or does not read, does not need it.
             session.deliver_addressed(Arc::clone(&stanza)).ok();
             told.insert(session.jid().clone());
         }
@@ -67,7 +67,7 @@ async fn notify(cx: &mut Cx<'_>, change: &NodeChange) -> Result<(), StanzaError>
         let may_hear = match (subscription.is_pending, &change.what) {
             // Since then the access model, an affiliation, a roster or a block list may have changed.
             (false, _) => may_hear(cx, &place, jid, &change.node, config).await?,
-            // §8.4.2: those who wait would wait for ever.
+            // §8.4.2: pending subscribers are told, too; otherwise they would wait for ever.
             (true, Changed::Deleted(_)) => !is_blocked(cx, &place, jid).await?,
             (true, _) => false,
         };
@@ -135,9 +135,9 @@ pub(super) fn kind(config: &NodeConfig) -> MessageKind {
 
 /// To whom replies go (XEP-0033 §4).
 ///
-/// DEPARTS: XEP-0163 §4.3.1 – the resource that has published is not told to those who see the presence of the owner.
-/// The same event goes to all, also to those who must not learn it; no client that we know reads it, and it would be
-/// a third of most events on their way to phones.
+/// DEPARTS: XEP-0163 §4.3.1 – contacts that see the presence of the owner are not told the resource that has
+/// published. All get the same event, also users who must not learn it; no client that we know reads it, and it would
+/// be a third of most events on their way to phones.
 fn reply_to(change: &NodeChange) -> Option<Node> {
     let Changed::Published { items, .. } = &change.what else { return None };
     let jid = match change.config.itemreply? {
@@ -148,7 +148,7 @@ fn reply_to(change: &NodeChange) -> Option<Node> {
     Some(element("addresses").ns(ns::ADDRESSES).child(address))
 }
 
-/// The sessions whose clients want to hear of the node and may read it.
+/// The sessions whose clients are interested in the node and may read it.
 pub(super) async fn interested(
     cx: &Cx<'_>,
     place: &Place,
@@ -173,7 +173,7 @@ pub(super) async fn interested(
     Ok(found)
 }
 
-/// The clients on other servers that want to hear of the node and may read it.
+/// The clients on other servers that are interested in the node and may read it.
 async fn interested_remotes(
     cx: &Cx<'_>,
     place: &Place,

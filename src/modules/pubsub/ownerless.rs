@@ -1,5 +1,5 @@
-//! Nodes of the service whose last owner has gone: nobody could change or delete them any more. They go with the
-//! account.
+//! Nodes of the service that lose their last owner because an account is removed: nobody could change or delete them.
+//! So they are removed together with the account.
 
 use async_trait::async_trait;
 

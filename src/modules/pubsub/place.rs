@@ -21,7 +21,7 @@ impl Place {
         Self { nodes: AccountNodes::of(&owner), owner }
     }
 
-    /// It is an account, and not a service.
+    /// Whether it is an account, and not a service.
     pub(super) fn is_account(&self) -> bool {
         self.owner.local().is_some()
     }
@@ -36,7 +36,7 @@ impl Place {
         if self.is_account() { NodeConfig::of_account(name) } else { self.default_config() }
     }
 
-    /// It is this user's account.
+    /// Whether it is this user's account.
     pub(super) fn is_of(&self, from: &Jid) -> bool {
         from.bare_str() == self.owner.as_str()
     }

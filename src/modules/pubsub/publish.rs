@@ -142,7 +142,8 @@ const PURPOSES: [&str; 5] = [
     "urn:xmpp:openpgp:pubsub:",
 ];
 
-/// A full node that takes no more (§7.1.3.4). And nobody but an owner takes the place of another one's item.
+/// Refuses an item for a full node (§7.1.3.4), and one with the id of another publisher's item, which only owners may
+/// replace.
 async fn check_older(
     cx: &Cx<'_>,
     place: &Place,

@@ -35,7 +35,7 @@ async fn give(
     interests: &Interests,
 ) -> Result<(), StanzaError> {
     let user = client.to_bare();
-    // Whoever sends presence to everybody gets nothing for that.
+    // Presence alone is not enough: the client must belong to a contact that sees the owner's presence.
     let contact = contact_list::find(cx.server, owner, &user.clone().into_jid()).await?;
     if !contact.is_some_and(|contact| contact.subscription.is_from()) {
         return Ok(());

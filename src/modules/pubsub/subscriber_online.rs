@@ -95,7 +95,7 @@ impl Subscriber {
         last_items::to_sessions(server, &self.place, name, &config, to).await
     }
 
-    /// The node is read as a whole only if it depends on rosters who reads it.
+    /// The whole node is read only if the right to read it depends on rosters.
     async fn may_read(
         &self,
         server: &ServerState,

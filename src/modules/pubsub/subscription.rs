@@ -55,9 +55,9 @@ pub(super) async fn change(
     Ok(())
 }
 
-/// After the access model, or affiliations, have changed: subscriptions of those who may not read the node any more
-/// end, and those that wait for an owner are decided as far as the node decides it by itself (§8.7). Each
-/// subscriber is told. `whose`: only of these.
+/// Called after the access model or affiliations have changed. Ends the subscriptions of users who may no longer read
+/// the node, and decides those that wait for an owner, as far as the new access model decides them (§8.7). Each
+/// subscriber is told. `whose`: only the subscriptions of these.
 ///
 /// # Errors
 /// The first one, after all others were settled.

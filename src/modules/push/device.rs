@@ -33,5 +33,5 @@ pub(super) fn is_asleep(session: &SessionRef, what: Importance) -> bool {
         || inactive.is_some_and(|time| time >= LONG || what == Importance::Call)
 }
 
-/// A client that was inactive for so long may sleep.
+/// A client that was inactive for this time may sleep.
 const LONG: Duration = Duration::from_secs(5 * 60);

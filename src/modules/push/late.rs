@@ -45,7 +45,7 @@ struct Pending {
     marker: MessageId,
     is_call: bool,
     given: Instant,
-    /// It is late then.
+    /// When it is late.
     due: Instant,
 }
 
@@ -91,7 +91,7 @@ impl Watched {
         Some((due, Arc::clone(&watch.is_earlier)))
     }
 
-    /// What a device has not acknowledged in time. It is not watched any more then.
+    /// Takes what a device has not acknowledged in time. The device is no longer watched then.
     fn take_late(&self, target: &Target) -> Option<Summary> {
         let mut all = self.0.lock();
         if !all.get_mut(target)?.is_late() {
@@ -102,7 +102,7 @@ impl Watched {
 }
 
 impl Watch {
-    /// The device was given one more message.
+    /// Notes that the device was given one more message.
     fn add(&mut self, new: Pending, what: Summary) {
         self.waiting.retain(|one| one.is_in_flight());
         match self.waiting.last() {

@@ -30,7 +30,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    /// One thing has come now.
+    /// The summary of one event, which has come now.
     pub(super) fn of(what: Importance) -> Self {
         let is_request = what == Importance::Subscription;
         Self {

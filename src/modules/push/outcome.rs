@@ -13,7 +13,7 @@ pub(super) enum Outcome {
     Busy,
     /// The service does not have it. It may take the next one.
     Failed,
-    /// The service does not know the node any more, or accepts nothing from this server.
+    /// The service no longer has the node, or accepts nothing from this server.
     Refused,
 }
 

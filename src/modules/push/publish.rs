@@ -19,7 +19,7 @@ use crate::stanza::{IqKind, Stanza};
 use crate::storage::PushRegistration;
 use crate::xml::Frame;
 
-/// Something has come: sends a notification for the device as soon as possible. The caller does not wait.
+/// Sends a notification for the device as soon as possible. The caller does not wait.
 pub(super) fn notify(on: &ServerState, target: Target, what: Summary) {
     let publisher = on.shared::<Publisher>();
     let Some(server) = publisher.server() else { return };
@@ -145,7 +145,7 @@ fn readable(request: Stanza) -> Stanza {
     }
 }
 
-/// The registration as it is now: `None` if the store fails, `Some(None)` if there is none any more.
+/// The registration as it is now: `None` if the store fails, `Some(None)` if it was removed.
 async fn registration(server: &ServerState, target: &Target) -> Option<Option<PushRegistration>> {
     match registrations::of(server, &target.user).await {
         Ok(all) => {
@@ -190,9 +190,9 @@ async fn remove(
 
 /// How long a service may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Before the next attempts.
+/// The pauses before the next attempts.
 const RETRIES: [Duration; 3] =
     [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
-/// So many failures in a row end a registration, if they take so long.
+/// A registration ends after so many failures in a row, if they have lasted at least `MAX_FAILING`.
 const MAX_FAILURES: u32 = 16;
 const MAX_FAILING: Duration = Duration::from_secs(60 * 60);

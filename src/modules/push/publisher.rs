@@ -85,7 +85,7 @@ impl Publisher {
                 Some(next) => next.add(what),
                 None => device.next = Some(what),
             }
-            // So many calls at once do not flood a service.
+            // Several calls at the same moment must not flood the push service.
             let is_soon = device.last_call.is_some_and(|last| last.elapsed() < PAUSE);
             if now.is_some() && !is_soon {
                 device.last_call = now;
@@ -151,7 +151,7 @@ impl Publisher {
         is_known
     }
 
-    /// The registration is gone.
+    /// Forgets a registration that was removed.
     pub(super) fn forget(&self, target: &Target) {
         self.devices.lock().remove(target);
     }
@@ -171,7 +171,7 @@ impl Publisher {
     }
 }
 
-/// Between two notifications to a device, and between two calls that do not wait.
+/// The time between two notifications to a device, and between two calls that do not wait.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 /// Devices of which failures are remembered.
 const MAX_REMEMBERED: usize = 10_000;

@@ -21,7 +21,7 @@ use crate::session::{Delivery, SessionRef};
 use crate::stanza::{Message, MessageKind, Stanza};
 use crate::storage::PushRegistration;
 
-/// A message has arrived for `user`. `direct`: the sessions that got it.
+/// Wakes devices for a message that has arrived for `user`. `direct`: the sessions that got it.
 pub async fn arrived(
     cx: &Cx<'_>,
     user: &BareJid,
@@ -61,7 +61,7 @@ pub async fn arrived(
     }
 }
 
-/// A room on this server has a message for a user whose client may not get it.
+/// Wakes devices for a message of a room on this server, for a user whose client may not get it.
 pub(super) async fn room_message(
     cx: &Cx<'_>,
     listener: RoomListener<'_>,
@@ -96,7 +96,7 @@ async fn is_blocked(cx: &Cx<'_>, user: &BareJid, message: &Message) -> bool {
     }
 }
 
-/// Somebody asks `user` for a subscription.
+/// Wakes devices when somebody asks `user` for a subscription.
 pub async fn subscription_requested(cx: &Cx<'_>, user: &BareJid) {
     let Some(all) = registered(cx.server, user).await else { return };
     let sessions = cx.server.sessions.of(user);
@@ -109,8 +109,8 @@ pub async fn subscription_requested(cx: &Cx<'_>, user: &BareJid) {
     }
 }
 
-/// A session has lost its connection, and waits for its client. `waiting`: the stanzas that the client does not have.
-/// Returns whether the client can be woken.
+/// Called when a session has lost its connection, and waits for its client. `waiting`: the stanzas that the client does
+/// not have. Returns whether the client can be woken.
 pub async fn session_waits(
     server: &ServerState,
     session: &SessionRef,
@@ -129,8 +129,8 @@ pub async fn session_waits(
     can_be_woken
 }
 
-/// A session has ended, and was not waiting for its client before. `unread`: what its client may not have. Its device is
-/// woken for what is kept, unless it has another connection.
+/// Called when a session has ended that was not waiting for its client. `unread`: what its client may not have. Wakes
+/// the device for what is stored of that, unless it has another connection.
 pub async fn session_ended(server: &ServerState, session: &SessionRef, unread: &[Delivery]) {
     if unread.is_empty() || session.hibernation().is_some() {
         return;
@@ -188,7 +188,7 @@ async fn registered(server: &ServerState, user: &BareJid) -> Option<Arc<Register
 }
 
 /// Whether a message comes from a push service with which `user` has registered, about a registration
-/// (XEP-0357 §8). The user wants to hear of it, also if strangers are refused.
+/// (XEP-0357 §8). Such a message is delivered even if strangers are refused.
 pub async fn is_notice(cx: &Cx<'_>, user: &BareJid, message: &Message) -> bool {
     if !message.content.has_received_child(PUBSUB, "pubsub") {
         return false;
@@ -198,8 +198,8 @@ pub async fn is_notice(cx: &Cx<'_>, user: &BareJid, message: &Message) -> bool {
     all.is_some_and(|all| all.all.iter().any(|one| Some(&one.service) == from))
 }
 
-/// A push service takes no more notifications (XEP-0357 §8). `all`: the registrations when that came. One that the device
-/// has renewed since stays.
+/// A push service has said that it accepts no more notifications (XEP-0357 §8). `all`: the registrations when that came.
+/// One that the device has renewed since then stays.
 async fn note_end_of_service(
     server: &ServerState,
     user: &BareJid,

@@ -21,8 +21,8 @@ pub(super) struct Older {
 impl SharedState for Older {}
 
 impl Older {
-    /// A message is to be looked for among those that are older than `before`. `false` if too many searches wait: then it
-    /// stays, and clients read the retraction behind it.
+    /// Looks for a message among those that are older than `before`, later. `false` if too many searches wait: then the
+    /// message stays, and clients read the retraction behind it.
     pub(super) fn add(&self, search: Search, before: MessageId) -> bool {
         let (author, mut waiting) = (search.author(), self.waiting.lock());
         let own = waiting.iter().filter(|(other, _)| other.author() == author).count();

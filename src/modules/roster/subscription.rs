@@ -118,7 +118,7 @@ pub async fn make_mutual(
     }
 }
 
-/// The item after a step. `None` if it says nothing any more and is to be removed.
+/// The item after a step. `None` if it has become empty and is to be removed.
 fn changed(mut item: RosterItem, step: Step, way: Way, presence: &Presence) -> Option<RosterItem> {
     let asks = way == Way::Outbound && presence.kind == PresenceKind::Subscribe;
     item.subscription = step.state.subscription();

@@ -91,7 +91,7 @@ fn announces(answer: &Iq) -> bool {
 
 /// Other servers that are named.
 const MOST: usize = 500;
-/// For the answer of another server.
+/// How long we wait for the answer of another server.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// After that time another server is asked again whether it agrees.
 const ASKED_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);

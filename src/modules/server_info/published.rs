@@ -105,7 +105,7 @@ fn about(host: &str, federation: Option<Node>) -> Node {
     element("serverinfo").ns(NS).child(element("domain").attr("name", host).children(federation))
 }
 
-/// Between two looks at the streams.
+/// The time between two looks at the streams.
 const PAUSE: Duration = Duration::from_secs(10 * 60);
 
 /// The service whose node it is.

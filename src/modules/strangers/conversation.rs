@@ -11,8 +11,8 @@ use crate::stanza::{Iq, IqKind, Message, MessageKind, Stanza};
 use crate::storage::{Query, Way};
 use crate::xml::{ElementRef, Frame};
 
-/// A message of `user` leaves: from now on its recipient is no stranger. To be called before it is delivered,
-/// so that the answer finds the door open. This is remembered also if everybody is let through now.
+/// Notes that `user` has written a message: from now on its recipient is no stranger. Call it before the message is
+/// delivered, so that the answer is let through. This is remembered also if the user accepts everybody now.
 ///
 /// # Errors
 /// `internal-server-error` if the store fails: the answer would be refused.
@@ -26,7 +26,7 @@ pub async fn wrote(cx: &mut Cx<'_>, user: &BareJid, message: &Message) -> Result
     Box::pin(begin(cx, user, to, &known)).await
 }
 
-/// A request of `user` leaves. If it asks for events of a node (XEP-0060 §6.1), or makes a node, the address that has the
+/// Notes a request of `user`. If it asks for events of a node (XEP-0060 §6.1), or makes a node, the address that has the
 /// node is no stranger from now on: its events, and what it says about subscriptions, come as messages.
 ///
 /// # Errors
@@ -107,8 +107,8 @@ fn is_written(xml: &bytes::Bytes) -> bool {
     matches!(stanza, Some(Stanza::Message(message)) if begins(&message))
 }
 
-/// Whether a user who sends this message wants an answer. A client sends receipts, markers and chat states by
-/// itself; an error answers.
+/// Whether a user who sends this message wants an answer. Receipts, markers and chat states do not count, since
+/// clients send them on their own; nor do errors, which are answers.
 fn begins(message: &Message) -> bool {
     let is_for_people = matches!(message.kind, MessageKind::Chat | MessageKind::Normal);
     is_for_people && message.content.received_children().any(|child| is_said(&child))

@@ -91,7 +91,7 @@ pub async fn waits(cx: &Cx<'_>, user: &BareJid, key: &str) -> storage::Result<bo
     strangers::is_there(&*cx.server.storage, user, key).await
 }
 
-/// A stanza waits no more. The store writes this after what was stored of the stanza before.
+/// Removes a stanza that no longer waits. The store writes this after everything that was stored of the stanza before.
 ///
 /// # Errors
 /// If the store fails.

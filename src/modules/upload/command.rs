@@ -95,8 +95,8 @@ async fn list(cx: &Cx<'_>, user: &BareJid) -> Result<Outcome, CommandError> {
 }
 
 const REMOVE: &str = "remove";
-/// Of so many one can be chosen.
+/// How many files the form offers for choice.
 const SHOWN: usize = 200;
-/// The front says how many of them it does not show.
+/// How many files the list has at most. The front says how many of them it does not show.
 const LISTED: usize = 10_000;
 const INSTRUCTIONS: &str = "Nobody can download a file any more that you remove. Choose none to see all, with their addresses.";

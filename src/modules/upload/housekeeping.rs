@@ -1,4 +1,4 @@
-//! Removes files that have expired, uploads whose slots have gone, and contents that no file has any more.
+//! Removes files that have expired, uploads without a slot, and contents without a file.
 
 use std::sync::Arc;
 use std::time::Duration;

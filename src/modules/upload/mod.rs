@@ -1,7 +1,7 @@
 //! XEP-0363: HTTP File Upload. The service `upload.<host>` gives slots; files are uploaded and downloaded by HTTP
 //! (`src/http/files/`). `docs/files.md` has the whole.
 //!
-//! Some applications know the namespaces of before 2017 only. They get slots, too.
+//! Some applications only know the namespaces from before 2017. They get slots, too.
 
 mod command;
 mod housekeeping;
@@ -56,7 +56,7 @@ impl Module for Upload {
 
 #[async_trait]
 impl Listener for Upload {
-    /// The files have gone with the account. Their contents follow.
+    /// Removes the contents of the files that were removed together with an account.
     async fn on_event(&self, cx: &mut Cx<'_>, _: &Event<'_>) -> Result<(), StanzaError> {
         cx.server.shared::<Uploads>().sweep_soon.notify_one();
         Ok(())

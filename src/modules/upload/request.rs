@@ -1,4 +1,4 @@
-//! The request for a slot (XEP-0363 §4, §5), in the namespace of today and in two of before.
+//! The request for a slot (XEP-0363 §4, §5), in the current namespace and in two older ones.
 
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Condition, StanzaError};
@@ -6,11 +6,11 @@ use crate::storage::Purpose;
 use crate::upload::{MediaType, clean};
 use crate::xml::ElementRef;
 
-/// The namespaces of requests, that of today first.
+/// The namespaces of requests, the current one first.
 pub(super) const NAMESPACES: [&str; 3] = [NS, "urn:xmpp:http:upload", CONVERSATIONS];
 /// XEP-0363 since 0.3.
 pub(super) const NS: &str = "urn:xmpp:http:upload:0";
-/// Of the draft from which XEP-0363 was made.
+/// The namespace of the draft from which XEP-0363 was made.
 const CONVERSATIONS: &str = "eu:siacs:conversations:http:upload";
 /// XEP-0363 §5.
 const PURPOSE: &str = "urn:xmpp:http:upload:purpose:0";
@@ -24,7 +24,7 @@ pub(super) struct SlotRequest {
     pub(super) size: u64,
     pub(super) media_type: Option<MediaType>,
     pub(super) purpose: Purpose,
-    /// When an ephemeral file must be gone.
+    /// When an ephemeral file must be removed at the latest.
     pub(super) expire_before: Option<Timestamp>,
 }
 

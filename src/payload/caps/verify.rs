@@ -15,9 +15,9 @@ use crate::payload::data_form::{self, FORM_TYPE};
 use crate::payload::disco::Info;
 use crate::xml::{ElementRef, Frame};
 
-/// What an entity has told of itself.
+/// What the answer of an entity says about it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Told {
+pub struct Description {
     /// The hash stands for it: it holds for everybody who sends the hash.
     pub is_verified: bool,
     /// The nodes of contacts' data whose changes it wants to hear of: its features that end in `+notify`,
@@ -28,7 +28,7 @@ pub struct Told {
 /// Reads the answer to a question about [`Advertised::node`]. `lang` is the language of the answer, which
 /// its parts inherit (XEP-0390 §4.1).
 #[must_use]
-pub fn read(advertised: &Advertised, query: &ElementRef<'_>, lang: Option<&str>) -> Told {
+pub fn read(advertised: &Advertised, query: &ElementRef<'_>, lang: Option<&str>) -> Description {
     let answer = Answer::of(query);
     let input = match advertised.version {
         Version::One => answer.as_ref().and_then(Answer::input_1).map(|input| vec![input]),
@@ -45,7 +45,7 @@ pub fn read(advertised: &Advertised, query: &ElementRef<'_>, lang: Option<&str>)
             features.map(|feature| feature.as_bytes()).collect()
         }
     };
-    Told { is_verified: verified.is_some(), interests: interests(&texts) }
+    Description { is_verified: verified.is_some(), interests: interests(&texts) }
 }
 
 /// The hash of XEP-0390 §4.1 by SHA-256 of what an entity is and can do, in base64. `None` if it has forms that the
@@ -77,7 +77,7 @@ struct Answer {
     identities: Vec<Identity>,
     features: Vec<String>,
     forms: Vec<Form>,
-    /// It has elements that mean nothing here.
+    /// Whether it has elements that mean nothing here.
     has_others: bool,
 }
 
@@ -91,7 +91,7 @@ struct Identity {
 
 struct Form {
     fields: Vec<Field>,
-    /// It has rows, which a form here may not have (XEP-0390 §4.1, step 2).
+    /// Whether it has rows, which a form here may not have (XEP-0390 §4.1, step 2).
     has_rows: bool,
 }
 

@@ -1,9 +1,9 @@
 //! What another server is offered.
 
 use crate::ns;
+use crate::s2s::announced_limits::OurLimits;
 use crate::s2s::dialback;
 use crate::s2s::managed;
-use crate::s2s::told::Told;
 use crate::xml::{Node, element};
 
 /// Before TLS: nothing but TLS (RFC 7590 §3.1).
@@ -13,16 +13,16 @@ pub(super) fn plain() -> Node {
 }
 
 /// Under TLS. `with_external`: the certificate of the peer is valid for its domain.
-pub(super) fn secured(with_external: bool, told: Told) -> Node {
+pub(super) fn secured(with_external: bool, our_limits: OurLimits) -> Node {
     let external = with_external
         .then(|| element("mechanisms").ns(ns::SASL).child(element("mechanism").text("EXTERNAL")));
     let bidi = element("bidi").ns(ns::BIDI_FEATURE);
     let features = element("stream:features").children(external);
-    features.child(bidi).child(dialback::feature()).child(told.to_node())
+    features.child(bidi).child(dialback::feature()).child(our_limits.to_node())
 }
 
 /// After SASL: further pairs are proven by dialback, and stanzas are acknowledged (XEP-0198).
-pub(super) fn authenticated(told: Told) -> Node {
+pub(super) fn authenticated(our_limits: OurLimits) -> Node {
     let features = element("stream:features").child(dialback::feature());
-    features.child(managed::feature()).child(told.to_node())
+    features.child(managed::feature()).child(our_limits.to_node())
 }

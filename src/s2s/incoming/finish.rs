@@ -10,7 +10,7 @@ use crate::stream::exchange::Exchanged;
 use crate::stream::input::StreamEvent;
 
 impl Stream {
-    /// The server ends. Whether the peer has what waited, or no more time is left for it.
+    /// The server ends. Whether the peer has got everything that waited, or the time for that is over.
     pub(super) fn is_finished(&self) -> bool {
         let is_quiet = || match self.sending.as_ref().filter(|_| self.machine.is_ready()) {
             Some((link, on_its_way)) => {

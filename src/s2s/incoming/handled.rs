@@ -18,7 +18,7 @@ pub(in crate::s2s) struct Handled {
 struct Window {
     /// Stanzas are counted.
     is_on: bool,
-    /// So many are carried, with all before them. After 2^32 it begins anew.
+    /// How many are carried, with all before them. It wraps at 2^32.
     handled: u32,
     /// Whether those that follow are carried.
     carried: VecDeque<bool>,

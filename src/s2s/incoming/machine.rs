@@ -9,11 +9,11 @@ use smol_str::SmolStr;
 use super::action::{Action, Actions, Proof};
 use super::features;
 use crate::ns;
+use crate::s2s::announced_limits::{OurLimits, PeerLimits};
 use crate::s2s::dialback::Verdict;
 use crate::s2s::key::DialbackKey;
 use crate::s2s::pair::Pair;
 use crate::s2s::rules::Rules;
-use crate::s2s::told::{Takes, Told};
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::header::{self, StreamHeader};
 use crate::tls::{CertificateFault, PeerCertificate};
@@ -23,7 +23,7 @@ use crate::xml::{Frame, Header};
 pub(super) struct Incoming {
     pub(super) rules: Rules,
     pub(super) key: DialbackKey,
-    told: Told,
+    our_limits: OurLimits,
     pub(super) state: State,
     /// The id of our stream, by which keys are bound to it.
     pub(super) id: SmolStr,
@@ -47,7 +47,7 @@ pub(super) struct Incoming {
     /// The peer takes our stanzas on this stream, too (XEP-0288).
     is_bidi: bool,
     /// How large they may be (XEP-0478 §4).
-    takes: Takes,
+    peer_limits: PeerLimits,
     /// What is sent is acknowledged (XEP-0198).
     pub(super) is_managed: bool,
 }
@@ -84,14 +84,14 @@ impl Incoming {
     pub(super) fn new(
         rules: Rules,
         key: DialbackKey,
-        told: Told,
+        our_limits: OurLimits,
         certificate: Option<PeerCertificate>,
     ) -> Self {
         let stage = if certificate.is_some() { Stage::Secured } else { Stage::Plain };
         Self {
             rules,
             key,
-            told,
+            our_limits,
             state: State::Header(stage),
             id: SmolStr::default(),
             claimed: None,
@@ -104,7 +104,7 @@ impl Incoming {
             requests: 0,
             is_open: false,
             is_bidi: false,
-            takes: Takes::default(),
+            peer_limits: PeerLimits::default(),
             is_managed: false,
         }
     }
@@ -130,8 +130,8 @@ impl Incoming {
     }
 
     /// How large our stanzas may be.
-    pub(super) fn takes(&self) -> Takes {
-        self.takes
+    pub(super) fn peer_limits(&self) -> PeerLimits {
+        self.peer_limits
     }
 
     /// Stanzas may be written: our header is, and nothing but stanzas is due (RFC 6120 §4.3.3).
@@ -165,8 +165,8 @@ impl Incoming {
         }
         let features = match stage {
             Stage::Plain => features::plain(),
-            Stage::Secured => features::secured(self.is_external_offered(), self.told),
-            Stage::Authenticated => features::authenticated(self.told),
+            Stage::Secured => features::secured(self.is_external_offered(), self.our_limits),
+            Stage::Authenticated => features::authenticated(self.our_limits),
         };
         self.state = State::Open(stage);
         let mut actions: Actions = smallvec![Action::Open(self.response()), Action::Send(features)];
@@ -199,7 +199,7 @@ impl Incoming {
             // XEP-0288 §2: before the login or the key.
             State::Open(Stage::Secured) if root.is(ns::BIDI, "bidi") && self.proven.is_empty() => {
                 self.is_bidi = true;
-                self.takes = Takes::of(&root);
+                self.peer_limits = PeerLimits::of(&root);
                 Actions::new()
             }
             State::Open(Stage::Authenticated) | State::Leaving if root.ns() == ns::SM => {

@@ -84,7 +84,8 @@ impl Incoming {
         actions
     }
 
-    /// The peer asks us to take a key, or whether a key is ours. One that has proven nothing may not ask for ever.
+    /// The peer asks us to accept a key, or whether a key is ours. The number of its requests is limited until it has
+    /// proven something.
     pub(super) fn dialback(&mut self, root: &ElementRef<'_>) -> Actions {
         self.requests = self.requests.saturating_add(1);
         if self.proven.is_empty() && self.requests > MOST_REQUESTS {

@@ -11,6 +11,7 @@ use super::lanes::Lanes;
 use super::machine::Incoming;
 use crate::config::Config;
 use crate::listen::{Accepted, Counted};
+use crate::s2s::announced_limits::OurLimits;
 use crate::s2s::counters::Counting;
 use crate::s2s::dialback::Verdict;
 use crate::s2s::failure::log_error_of_peer;
@@ -22,7 +23,6 @@ use crate::s2s::on_its_way::{LAST_MOMENT, OnItsWay};
 use crate::s2s::pair::Pair;
 use crate::s2s::servers::Servers;
 use crate::s2s::streams::Stream as Entry;
-use crate::s2s::told::Told;
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::channel::Channel;
 use crate::stream::connection::Connection;
@@ -37,7 +37,7 @@ pub async fn serve(servers: Arc<Servers>, accepted: Accepted) {
     let Accepted { wire, peer, tls, counted, .. } = accepted;
     let config = servers.server().config.load_full();
     let certificate = tls.map(|tls| servers.certificates.judge(&tls.certificates));
-    let told = Told::new(&config);
+    let our_limits = OurLimits::new(&config);
     let (rules, key) = (servers.rules(), servers.key.clone());
     let before = limits::before_auth(&config);
     let channel = Channel::Tcp(wire);
@@ -45,7 +45,7 @@ pub async fn serve(servers: Arc<Servers>, accepted: Accepted) {
     let (verdict, verdicts) = mpsc::channel(VERDICTS);
     let stream = Stream {
         lanes: Lanes::new(Arc::clone(&servers.router)),
-        machine: Incoming::new(rules, key, told, certificate),
+        machine: Incoming::new(rules, key, our_limits, certificate),
         due: Instant::now() + config.limits.negotiation,
         moved: Instant::now(),
         early: 0,
@@ -220,8 +220,8 @@ impl Stream {
         else {
             return;
         };
-        let (server, takes) = (self.servers.server(), self.machine.takes());
-        if on_its_way.take(server, link, &mut self.connection, takes).await {
+        let (server, peer_limits) = (self.servers.server(), self.machine.peer_limits());
+        if on_its_way.take(server, link, &mut self.connection, peer_limits).await {
             self.moved = Instant::now();
         }
         on_its_way.ask(&mut self.connection, false);

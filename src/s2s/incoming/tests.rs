@@ -1,11 +1,11 @@
 use super::action::{Action, Actions};
 use super::machine::Incoming;
 use crate::ns;
+use crate::s2s::announced_limits::OurLimits;
 use crate::s2s::dialback::Verdict;
 use crate::s2s::key::DialbackKey;
 use crate::s2s::pair::Pair;
 use crate::s2s::rules::Rules;
-use crate::s2s::told::Told;
 use crate::stanza::Condition;
 use crate::tls::{CertificateFault, PeerCertificate};
 use crate::xml::{Frame, Limits, Scope, header};
@@ -29,9 +29,9 @@ impl Talk {
     }
 
     fn new(certificate: Option<PeerCertificate>, config: &str) -> Self {
-        let told = Told { bytes: 10_000, idle: std::time::Duration::from_secs(60) };
+        let our_limits = OurLimits { bytes: 10_000, idle: std::time::Duration::from_secs(60) };
         let (rules, key) = (Rules::for_tests(config), DialbackKey::new(&[7; 32]));
-        Self { machine: Incoming::new(rules, key, told, certificate), said: Vec::new() }
+        Self { machine: Incoming::new(rules, key, our_limits, certificate), said: Vec::new() }
     }
 
     fn header(&mut self, text: &str) -> &mut Self {
@@ -330,7 +330,7 @@ fn a_peer_says_how_much_it_takes_on_its_own_stream() {
          <max-bytes>20000</max-bytes></limits></bidi>",
     );
     assert!(talk.machine.is_bidirectional());
-    assert_eq!(talk.machine.takes().bytes, Some(20_000));
+    assert_eq!(talk.machine.peer_limits().bytes, Some(20_000));
 }
 
 #[test]

@@ -25,13 +25,13 @@ pub(in crate::s2s) enum Action {
     Ready,
     /// The other server has said whether it has made a key.
     Answered(Verdict),
-    /// What the other server offers, to somebody who only looks.
+    /// What the other server offers, for [`Purpose::Look`].
     Seen(Seen),
     /// Do what stream management asks for.
     Manage(Step),
     /// Carry this stanza of the other server.
     Stanza(Frame),
-    /// The stream is of no use, and is to be closed.
+    /// Close the stream, which cannot be used.
     Fail(Failure),
     /// End the stream, with the error if there is one.
     Close(Option<StreamError>),
@@ -58,10 +58,10 @@ pub(super) enum Management {
     On,
 }
 
-/// What is known of the stream before this one, and for the one after it (XEP-0198 §5).
+/// What connects this stream with the previous one and with the next one (XEP-0198 §5).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Resumption {
-    /// The id of the stream before, of which not all was acknowledged.
+    /// The id of the previous stream, if not all was acknowledged on it.
     pub(super) previous: Option<SmolStr>,
     /// How much the other server has handled on it.
     pub(super) handled: Option<u32>,

@@ -1,18 +1,18 @@
 //! The negotiation of a stream that we open to another server: events in, actions out.
 //!
-//! RFC 6120 §4 to §6, RFC 7590, XEP-0178 §3, XEP-0220. The machine makes no I/O. What is easy to get wrong: whether the
-//! server is the right one is decided before anything is sent that is meant for it.
+//! RFC 6120 §4 to §6, RFC 7590, XEP-0178 §3, XEP-0220. The machine does no I/O. What is easy to get wrong: nothing that is
+//! meant for the other server may be sent before it has proven that it is the right one.
 
 use smallvec::smallvec;
 use smol_str::SmolStr;
 
 use super::action::{Action, Actions, Management, Purpose, Resumption};
 use crate::ns;
+use crate::s2s::announced_limits::{OurLimits, PeerLimits};
 use crate::s2s::failure::Failure;
 use crate::s2s::key::DialbackKey;
 use crate::s2s::pair::Pair;
 use crate::s2s::rules::Rules;
-use crate::s2s::told::{Takes, Told};
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::header::{self, StreamHeader};
 use crate::tls::PeerCertificate;
@@ -33,13 +33,13 @@ pub(in crate::s2s) struct Outgoing {
     pub(super) has_dialback: bool,
     /// The other server sends its stanzas on this stream, too (XEP-0288).
     pub(super) is_bidi: bool,
-    /// What it is told of our limits then.
-    pub(super) told: Told,
-    /// What the other server has told of its limits.
-    pub(super) takes: Takes,
+    /// Our limits, which it is told then.
+    pub(super) our_limits: OurLimits,
+    /// The limits that the other server has announced.
+    pub(super) peer_limits: PeerLimits,
     /// Stream management (XEP-0198).
     pub(super) management: Management,
-    /// What is known of the stream before.
+    /// What is known of the previous stream.
     pub(super) resumption: Resumption,
 }
 
@@ -55,7 +55,7 @@ pub(super) enum State {
     Securing,
     /// `<auth/>` was sent.
     LoggingIn,
-    /// It was asked how much was handled on the stream before.
+    /// It was asked how much was handled on the previous stream.
     Resuming,
     /// A key was sent.
     KeySent,
@@ -63,7 +63,7 @@ pub(super) enum State {
     Verifying,
     /// Stanzas may be sent.
     Ready,
-    /// We have ended our stream, and hear what the other server says until it ends its own (RFC 6120 §4.4).
+    /// We have ended our stream, and read what the other server says until it ends its own (RFC 6120 §4.4).
     Leaving,
     /// Over.
     Over,
@@ -83,7 +83,7 @@ impl Outgoing {
         purpose: Purpose,
         rules: Rules,
         key: DialbackKey,
-        told: Told,
+        our_limits: OurLimits,
         certificate: Option<PeerCertificate>,
     ) -> Self {
         let stage = if certificate.is_some() { Stage::Secured } else { Stage::Plain };
@@ -97,16 +97,16 @@ impl Outgoing {
             certificate,
             has_dialback: false,
             is_bidi: false,
-            told,
-            takes: Takes::default(),
+            our_limits,
+            peer_limits: PeerLimits::default(),
             management: Management::Off,
             resumption: Resumption::default(),
         }
     }
 
-    /// What the other server takes.
-    pub(in crate::s2s) fn takes(&self) -> Takes {
-        self.takes
+    /// The limits that the other server has announced.
+    pub(in crate::s2s) fn peer_limits(&self) -> PeerLimits {
+        self.peer_limits
     }
 
     /// Whether the other server sends its stanzas on this stream, too (XEP-0288).
@@ -119,7 +119,7 @@ impl Outgoing {
         self.certificate.as_ref()
     }
 
-    /// The other server asks somebody else: it may take its time.
+    /// Whether we wait for a verdict: the other server asks a third one, and may take its time.
     pub(in crate::s2s) fn awaits_verdict(&self) -> bool {
         matches!(self.state, State::KeySent | State::Verifying)
     }
@@ -179,7 +179,7 @@ impl Outgoing {
             State::Leaving => Actions::new(),
             State::Ready if self.is_bidi && root.is(ns::DIALBACK, "verify") => self.verify(&root),
             State::Ready if self.is_bidi && root.is(ns::DIALBACK, "result") => self.no_more(&root),
-            // Answers that come twice, or to nobody.
+            // Answers that come twice, or without a question.
             _ if root.ns() == ns::DIALBACK => Actions::new(),
             State::Ready if self.is_bidi && root.ns() == ns::CLIENT => self.stanza(frame),
             State::Ready if root.ns() == ns::CLIENT => {
@@ -206,7 +206,7 @@ impl Outgoing {
         self.state = State::Leaving;
     }
 
-    /// What came is no stream.
+    /// Ends the stream, because its XML is invalid.
     pub(in crate::s2s) fn broken(&mut self, error: StreamError) -> Actions {
         match self.state {
             State::Ready => self.close(error),
@@ -224,9 +224,9 @@ impl Outgoing {
     }
 
     fn features(&mut self, stage: Stage, features: &ElementRef<'_>) -> Actions {
-        // Those of the last features hold (XEP-0478 §5). They may be silent after the login.
+        // The limits in the last features are valid (XEP-0478 §5). Those after the login may have none.
         if stage != Stage::Plain && features.has_child(ns::STREAM_LIMITS, "limits") {
-            self.takes = Takes::of(features);
+            self.peer_limits = PeerLimits::of(features);
         }
         match stage {
             Stage::Plain if features.has_child(ns::TLS, "starttls") => {

@@ -20,12 +20,12 @@ impl Outgoing {
         self.management == Management::On
     }
 
-    /// A stream before this one was cut, and had this id.
+    /// Sets the id of the previous stream, which was cut.
     pub(in crate::s2s) fn follows(&mut self, id: Option<SmolStr>) {
         self.resumption.previous = id;
     }
 
-    /// How much the other server has handled on the stream before, in its own count.
+    /// How much the other server has handled on the previous stream, in its own count.
     pub(in crate::s2s) fn handled_before(&self) -> Option<u32> {
         self.resumption.handled
     }
@@ -35,8 +35,8 @@ impl Outgoing {
         self.resumption.own.as_ref()
     }
 
-    /// Asks for stream management; before that, how much was handled on the stream before. Nothing has come on it that
-    /// would count.
+    /// Asks for stream management; before that, how much was handled on the previous stream. Our own count of that stream
+    /// is 0, since nothing was counted that came on it.
     pub(super) fn begin_management(&mut self) -> Actions {
         match self.resumption.previous.take() {
             Some(id) => {
@@ -52,7 +52,7 @@ impl Outgoing {
         }
     }
 
-    /// The other server does not resume the stream before. It may know how much it has handled.
+    /// The other server does not resume the previous stream. It may know how much it has handled.
     pub(super) fn not_resumed(&mut self, root: &ElementRef<'_>) -> Actions {
         if let Some(Word::Failed(handled)) = managed::read(root) {
             self.resumption.handled = handled;
@@ -83,7 +83,7 @@ impl Outgoing {
                 let text = "h must be a number below 2^32";
                 return self.close(StreamCondition::InvalidXml.text(text));
             }
-            // Answers to nobody.
+            // Answers without a question.
             Some(_) => return Actions::new(),
             None => return self.close(StreamCondition::UnsupportedStanzaType.into()),
         };

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::action::{Action, Actions, Purpose, Seen};
 use super::machine::Outgoing;
+use crate::s2s::announced_limits::OurLimits;
 use crate::s2s::dial::{Dialed, Dialer};
 use crate::s2s::dialback::Verdict;
 use crate::s2s::failure::{Failure, log_error_of_peer};
@@ -15,7 +16,6 @@ use crate::s2s::limits;
 use crate::s2s::pair::Pair;
 use crate::s2s::resolve::targets;
 use crate::s2s::servers::Servers;
-use crate::s2s::told::Told;
 use crate::stream::channel::Channel;
 use crate::stream::connection::Connection;
 use crate::stream::input::StreamEvent;
@@ -32,7 +32,7 @@ pub(in crate::s2s) struct Opened {
     pub(in crate::s2s) seen: Option<Seen>,
 }
 
-/// What has come of some actions.
+/// The result of some actions.
 enum Step {
     Answered(Verdict),
     Goes,
@@ -65,10 +65,10 @@ pub(in crate::s2s) async fn open(
     let before = limits::before_auth(&config);
     let mut connection = Connection::new(channel, peer, before, config.limits.write).with_server();
     let key = servers.key.clone();
-    let (rules, told) = (servers.rules(), Told::new(&config));
-    // What was not acknowledged on the stream before waits in front of all else.
+    let (rules, our_limits) = (servers.rules(), OurLimits::new(&config));
+    // What was not acknowledged on the previous stream waits in front of everything else.
     let link = matches!(purpose, Purpose::Stanzas).then(|| servers.find(pair)).flatten();
-    let mut machine = Outgoing::new(pair.clone(), purpose, rules, key, told, certificate);
+    let mut machine = Outgoing::new(pair.clone(), purpose, rules, key, our_limits, certificate);
     machine.follows(link.and_then(|link| link.previous_id()));
     match negotiate(servers, host, pair, &mut connection, &mut machine).await {
         Ok((verdict, seen)) => {
@@ -106,7 +106,7 @@ async fn negotiate(
                 }
                 Ok(Some(StreamEvent::End)) => break machine.ended(),
                 Err(error) => break machine.broken(error.into()),
-                // One that says nothing does not hold a turn for long.
+                // A server that says nothing must not keep the turn for long.
                 Ok(None) if machine.awaits_verdict() && connection.read().await => {}
                 Ok(None) if !machine.awaits_verdict() => {
                     match timeout(WORD, connection.read()).await {
@@ -183,5 +183,5 @@ async fn starttls(
     }
 }
 
-/// For the next word of another server, while it has nobody to ask.
+/// How long the other server may take for its next element, while it does not have to ask anybody.
 const WORD: Duration = Duration::from_secs(15);

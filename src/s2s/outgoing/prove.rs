@@ -15,7 +15,7 @@ use crate::stanza::{Condition, StreamCondition};
 use crate::xml::{ElementRef, Frame, element};
 
 impl Outgoing {
-    /// The server is the right one, or dialback is enough for its domain. Then it is told who we are.
+    /// Checks that the server is the right one, or that dialback is enough for its domain. Only then it is told who we are.
     pub(super) fn under_tls(&mut self, features: &ElementRef<'_>) -> Actions {
         self.has_dialback = dialback::is_offered(features);
         let mechanisms = features.child(ns::SASL, "mechanisms");
@@ -43,7 +43,7 @@ impl Outgoing {
         if features.has_child(ns::BIDI_FEATURE, "bidi") {
             // Before authentication (XEP-0288 §2).
             self.is_bidi = true;
-            let bidi = element("bidi").ns(ns::BIDI).child(self.told.to_node());
+            let bidi = element("bidi").ns(ns::BIDI).child(self.our_limits.to_node());
             actions.push(Action::Send(bidi));
         }
         if !has_external {
@@ -57,7 +57,7 @@ impl Outgoing {
         actions
     }
 
-    /// A stanza that comes the other way: of the pair of this stream, and of no other (XEP-0288 §2).
+    /// Takes a stanza that comes the other way, if it belongs to the pair of this stream (XEP-0288 §2).
     pub(super) fn stanza(&mut self, frame: Frame) -> Actions {
         let root = frame.root();
         let address = |name| root.attr(name).and_then(|text| Jid::parse(&text).ok());
@@ -87,7 +87,7 @@ impl Outgoing {
         smallvec![Action::Send(dialback::verified(&pair, &stream, verdict))]
     }
 
-    /// The other server wants to prove a further pair on a stream of ours. It may open one of its own.
+    /// Refuses a further pair that the other server wants to prove on a stream of ours. It may open one of its own.
     pub(super) fn no_more(&self, root: &ElementRef<'_>) -> Actions {
         match pair_of(root).filter(|_| root.attr("type").is_none()) {
             None => Actions::new(),
@@ -98,7 +98,7 @@ impl Outgoing {
         }
     }
 
-    /// The other server does not take our certificate: perhaps it takes a key.
+    /// Tries a key, because the other server does not accept our certificate.
     pub(super) fn by_dialback(&mut self) -> Actions {
         if !self.has_dialback {
             let why = "the other server does not take the certificate of this one";

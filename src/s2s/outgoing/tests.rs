@@ -1,9 +1,9 @@
 use super::action::{Action, Actions, Purpose};
 use super::machine::Outgoing;
+use crate::s2s::announced_limits::OurLimits;
 use crate::s2s::key::DialbackKey;
 use crate::s2s::pair::Pair;
 use crate::s2s::rules::Rules;
-use crate::s2s::told::Told;
 use crate::tls::{CertificateFault, PeerCertificate};
 use crate::xml::{Frame, Limits, Scope, header};
 
@@ -27,8 +27,8 @@ fn pair() -> Pair {
 impl Talk {
     fn new(purpose: Purpose, certificate: Option<PeerCertificate>, config: &str) -> Self {
         let (rules, key) = (Rules::for_tests(config), DialbackKey::new(&[7; 32]));
-        let told = Told { bytes: 20_000, idle: std::time::Duration::from_secs(60) };
-        let machine = Outgoing::new(pair(), purpose, rules, key, told, certificate);
+        let our_limits = OurLimits { bytes: 20_000, idle: std::time::Duration::from_secs(60) };
+        let machine = Outgoing::new(pair(), purpose, rules, key, our_limits, certificate);
         let mut talk = Self { machine, said: Vec::new() };
         let actions = talk.machine.begin();
         talk.note(actions);
@@ -238,10 +238,10 @@ fn the_last_features_say_how_much_is_taken() {
     };
     let features = EXTERNAL.replace("<s:features>", &format!("<s:features>{}", limits(10_000)));
     let mut talk = Talk::secured(Purpose::Stanzas, None, "", &features);
-    assert_eq!(talk.machine.takes().bytes, Some(10_000));
+    assert_eq!(talk.machine.peer_limits().bytes, Some(10_000));
     talk.element("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").header();
     talk.element(&format!("<s:features>{}</s:features>", limits(131_072)));
-    assert_eq!(talk.machine.takes().bytes, Some(131_072));
+    assert_eq!(talk.machine.peer_limits().bytes, Some(131_072));
 }
 
 #[test]

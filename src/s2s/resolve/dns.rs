@@ -42,11 +42,11 @@ impl Dns {
         Self(resolver.map_err(failed).ok())
     }
 
-    /// The TLSA records of a name, in ASCII, such as `_5222._tcp.xmpp.example.org`. Empty if there are none. Nobody has
-    /// looked whether they are signed.
+    /// The TLSA records of a name, in ASCII, such as `_5222._tcp.xmpp.example.org`. Empty if there are none. It is not
+    /// checked whether they are signed.
     ///
     /// # Errors
-    /// [`Unresolved`]: nobody knows whether there are any.
+    /// [`Unresolved`] if it is unknown whether there are any.
     pub async fn tlsa(&self, name: &str) -> Result<Vec<Tlsa>, Unresolved> {
         let resolver = self.0.as_ref().ok_or(Unresolved)?;
         let found = match resolver.lookup(format!("{name}."), RecordType::TLSA).await {
@@ -66,10 +66,10 @@ impl Dns {
     }
 
     /// Whether the zone of a name is signed (DNSSEC): the zone above it has the fingerprint of its key (DS, RFC 4034 §5).
-    /// That a zone above is signed says nothing of one that begins below it.
+    /// A zone below a signed one need not be signed.
     pub async fn is_signed(&self, name: &str) -> bool {
         let Some(resolver) = self.0.as_ref() else { return false };
-        // The zone may begin at any label; that of a whole country or `com` is not meant.
+        // The zone may begin at any label, but the zones of top-level domains do not count.
         let mut zone = name.trim_end_matches('.');
         while zone.contains('.') {
             let found = resolver.lookup(format!("{zone}."), RecordType::DS).await;
@@ -129,9 +129,9 @@ fn none_or_failed<T>(error: &NetError, name: &str) -> Result<Vec<T>, Unresolved>
     Err(Unresolved)
 }
 
-/// For one question to one server.
+/// How long one question to one name server may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Answers in memory.
+/// How many answers are cached.
 const CACHE: u64 = 4096;
-/// Records of one answer that are looked at.
+/// How many records of one answer are used.
 const MOST: usize = 16;

@@ -36,7 +36,7 @@ pub struct Unresolved;
 pub struct Srv {
     /// The smallest is tried first.
     pub priority: u16,
-    /// Of those with one priority, the share of each.
+    /// The share of this record among those with the same priority.
     pub weight: u16,
     /// The port.
     pub port: u16,

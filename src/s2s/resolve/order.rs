@@ -2,8 +2,8 @@
 
 use super::Srv;
 
-/// Sorts by priority, and those of one priority by chance, as their weights say. `random` returns a number below its
-/// argument, which is not 0.
+/// Sorts by priority, and records of one priority by chance, according to their weights. `random` returns a number below
+/// its argument, which is not 0.
 pub(super) fn order<T>(
     mut all: Vec<(Srv, T)>,
     mut random: impl FnMut(u64) -> u64,

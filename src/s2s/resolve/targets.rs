@@ -7,10 +7,10 @@ use super::{Place, Resolve, Target};
 use crate::config::S2sConfig;
 use crate::s2s::failure::Failure;
 
-/// Where the server of this domain may be: as the configuration says, or DNS.
+/// Where the server of this domain may be, by the configuration or by DNS.
 ///
 /// # Errors
-/// There is none, or DNS does not answer.
+/// If there is none, or DNS does not answer.
 pub(in crate::s2s) async fn targets(
     config: &S2sConfig,
     dns: &dyn Resolve,
@@ -64,13 +64,13 @@ fn ip_of(domain: &str) -> Option<std::net::IpAddr> {
     bare.unwrap_or(domain).parse().ok()
 }
 
-/// A number below this one.
+/// A random number below this one.
 fn chance(below: u64) -> u64 {
     getrandom::u64().unwrap_or(0) % below.max(1)
 }
 
 const PORT: u16 = 5269;
-/// Machines that are tried.
+/// How many machines are tried.
 const MOST: usize = 8;
 const NO_DOMAIN: &str = "there is no such domain";
 

@@ -38,12 +38,12 @@ impl Stream<'_> {
             self.acknowledge_last();
             self.connection.close(error, &link.pair.local).await;
         }
-        let is_fruitless = link.note_fruits(self.sent_any || link.waiting() == 0);
+        let failed_again = link.note_progress(self.sent_any || link.waiting() == 0);
         match ended {
             // Nothing waits: it is no fault to close an unused stream. One that is cut before an acknowledgement comes
             // is no fault, either, if it does not happen again.
             Ended::Closed | Ended::Lost
-                if !self.sent_any && link.waiting() > 0 && (!is_acknowledged || is_fruitless) =>
+                if !self.sent_any && link.waiting() > 0 && (!is_acknowledged || failed_again) =>
             {
                 Ended::Useless
             }
@@ -81,5 +81,5 @@ impl Stream<'_> {
     }
 }
 
-/// For what the other server says after we have ended our stream.
+/// How long we read what the other server says after we have ended our stream.
 const LAST_WORDS: Duration = Duration::from_secs(2);

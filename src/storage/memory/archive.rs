@@ -221,7 +221,7 @@ fn fitting(found: &[&Stored], query: &Query) -> usize {
     forwards.iter().chain(backwards.iter().rev()).take(query.max).take_while(fits).count()
 }
 
-/// The query finds this message, wherever the page begins.
+/// Whether the query finds this message, wherever the page begins.
 fn finds(query: &Query, asked: Option<&[String]>, archived: &Archived) -> bool {
     let message = &archived.message;
     query.with.as_ref().is_none_or(|with| is_with(with, &message.with))

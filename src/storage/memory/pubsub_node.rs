@@ -35,7 +35,7 @@ impl StoredNode {
         self.subscriptions.values().filter(|one| one.is_pending)
     }
 
-    /// It has subscriptions that this owner may approve.
+    /// Whether it has subscriptions that this owner may approve.
     pub(super) fn waits_for(&self, owner: &BareJid) -> bool {
         self.affiliations.get(owner) == Some(&Affiliation::Owner) && self.pending().next().is_some()
     }

@@ -57,8 +57,8 @@ impl Owner {
         usage
     }
 
-    /// One more message may be undelivered. If its sender is within its share and another is above its
-    /// own, room is made: the other loses a marker.
+    /// Whether one more message may be undelivered. If its sender is within its share and another one is above its own,
+    /// room is made: the other one loses a marker.
     pub(super) fn may_wait(&mut self, holder: &Holder) -> bool {
         let Some(limit) = holder.limit else { return true };
         let shares = SenderShares::of(limit);

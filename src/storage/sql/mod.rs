@@ -1,7 +1,8 @@
 //! Statements that work in SQLite and in PostgreSQL, as functions of one connection.
 //!
-//! Only the aliases and [`parameter`] below are about one database. What only SQLite can do is in
-//! [`super::sqlite`]. `tests/storage/portable.rs` finds words that PostgreSQL does not know.
+//! Three things here are about one database: the aliases and [`parameter`] below, and how
+//! [`transaction`] sends queued statements, as one script. What only SQLite can do is in
+//! [`super::sqlite`]. `tests/storage/portable.rs` finds words that only SQLite knows.
 //!
 //! The number of rows is bound as `LIMIT +$1`. Without the plus, SQLite compiles the statement anew each
 //! time it is executed, because the number could change the plan (`sqlite3ExprIsInteger`).

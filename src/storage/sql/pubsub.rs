@@ -218,7 +218,7 @@ pub(in crate::storage) async fn update_sums(on: &mut Connection, node: &NodeRow)
 pub(in crate::storage) async fn queue_sums(on: &mut Transaction<'_>, node: &NodeRow) -> Result<()> {
     on.make_room(1).await?;
     on.queue(
-        "UPDATE pubsub_node SET last_position = ?, items = ?, bytes = ? WHERE number = ?",
+        "UPDATE pubsub_node SET last_position = $1, items = $2, bytes = $3 WHERE number = $4",
         |statement| {
             let NodeRow { number, last_position, items, bytes, .. } = *node;
             statement.bind(last_position).bind(items).bind(bytes).bind(number)

@@ -18,7 +18,7 @@ use crate::storage::{LAST_PAYLOAD, LastItem, LastItemPage, PubSubItem, Result};
 pub(in crate::storage) struct ItemRow {
     pub(in crate::storage) id: String,
     pub(in crate::storage) position: i64,
-    /// That count for the quota.
+    /// The bytes that count for the quota.
     pub(in crate::storage) bytes: i64,
     pub(in crate::storage) published: i64,
 }
@@ -78,7 +78,7 @@ pub(in crate::storage) async fn replace(
 ) -> Result<()> {
     for position in removed {
         on.make_room(1).await?;
-        on.queue("DELETE FROM pubsub_item WHERE node = ? AND position = ?", |statement| {
+        on.queue("DELETE FROM pubsub_item WHERE node = $1 AND position = $2", |statement| {
             statement.bind(node).bind(position)
         });
     }
@@ -86,7 +86,7 @@ pub(in crate::storage) async fn replace(
         on.make_room(1).await?;
         on.queue(
             "INSERT INTO pubsub_item (node, position, id, publisher, published, payload) \
-             VALUES (?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6)",
             |statement| {
                 let statement = statement.bind(node).bind(position).bind(item.id.clone());
                 let statement = statement.bind(item.publisher.to_string());

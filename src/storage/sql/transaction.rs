@@ -3,6 +3,9 @@
 //! The connection has a thread of its own. To wait for a statement costs several changes of threads,
 //! which is more than most statements need themselves. So statements whose results nobody needs are
 //! queued. They are sent as one script, before the next statement whose result is needed, or with COMMIT.
+//!
+//! Only SQLite takes several statements with parameters at once: for PostgreSQL, a transaction will send each
+//! statement of the queue by itself.
 
 use futures_util::TryStreamExt as _;
 use sqlx::{Execute as _, Executor as _};
@@ -43,7 +46,8 @@ impl<'a> Transaction<'a> {
         Ok(self.connection)
     }
 
-    /// Queues a statement whose result nobody needs. Its parameters are unnamed (`?`).
+    /// Queues a statement whose result nobody needs. Its parameters are `$1`, `$2` …, in this order, each once; or
+    /// they are written by [`parameter`](super::parameter).
     pub(super) fn queue(&mut self, text: &str, bind: impl FnOnce(Statement) -> Statement) {
         self.script.push(text, bind);
     }
@@ -104,7 +108,7 @@ struct Script {
 /// Where a script failed.
 #[derive(Debug)]
 struct ScriptError {
-    /// So many statements were carried out.
+    /// How many statements were carried out.
     done: usize,
     error: sqlx::Error,
 }
@@ -114,9 +118,21 @@ impl Script {
         if self.statements > 0 {
             self.text.push_str("; ");
         }
-        self.text.push_str(text);
+        self.push_text(text);
         self.parameters = Some(bind(self.parameters.take().unwrap_or_else(|| sqlx::query(""))));
         self.statements += 1;
+    }
+
+    /// The parameters of all statements are numbered together, so those of one lose their numbers: `$1` becomes `?`.
+    fn push_text(&mut self, text: &str) {
+        let mut parts = text.split('$');
+        self.text.push_str(parts.next().unwrap_or_default());
+        for (before, part) in parts.enumerate() {
+            let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+            debug_assert_eq!(part[..part.len() - rest.len()].parse(), Ok(before + 1), "{text}");
+            self.text.push('?');
+            self.text.push_str(rest);
+        }
     }
 
     /// Waits until all of it is carried out, or one statement has failed.
@@ -161,14 +177,14 @@ mod tests {
     async fn queued_statements_are_done_in_order_and_before_a_question() {
         let mut on = connect().await;
         let mut all = Transaction::new(&mut on, "BEGIN");
-        all.queue("INSERT INTO t VALUES (?), (?)", |q| q.bind(1).bind(2));
-        all.queue("UPDATE t SET n = n + ? WHERE n = ?", |q| q.bind(10).bind(2));
+        all.queue("INSERT INTO t VALUES ($1), ($2)", |q| q.bind(1).bind(2));
+        all.queue("UPDATE t SET n = n + $1 WHERE n = $2", |q| q.bind(10).bind(2));
         assert!(!all.has_begun());
         assert_eq!(rows(all.connection().await.unwrap()).await, [1, 12]);
         assert!(all.has_begun());
         for n in 20..20 + 2 * TOGETHER {
             all.make_room(1).await.unwrap();
-            all.queue("INSERT INTO t VALUES (?)", |q| q.bind(n as i64));
+            all.queue("INSERT INTO t VALUES ($1)", |q| q.bind(n as i64));
         }
         all.commit().await.unwrap().unwrap();
         sqlx::query("BEGIN").execute(&mut on).await.unwrap();
@@ -179,9 +195,9 @@ mod tests {
     async fn a_statement_that_fails_ends_the_script_and_is_no_failed_commit() {
         let mut on = connect().await;
         let mut all = Transaction::new(&mut on, "BEGIN");
-        all.queue("INSERT INTO t VALUES (?)", |q| q.bind(1));
-        all.queue("INSERT INTO t VALUES (?)", |q| q.bind(1));
-        all.queue("INSERT INTO t VALUES (?)", |q| q.bind(2));
+        all.queue("INSERT INTO t VALUES ($1)", |q| q.bind(1));
+        all.queue("INSERT INTO t VALUES ($1)", |q| q.bind(1));
+        all.queue("INSERT INTO t VALUES ($1)", |q| q.bind(2));
         assert!(all.commit().await.is_err());
         assert!(all.has_begun());
         assert_eq!(rows(&mut on).await, [1]);
@@ -200,7 +216,7 @@ mod tests {
         let mut on = Connection::connect_with(&options).await.unwrap();
         sqlx::query(BEGIN).execute(&mut other).await.unwrap();
         let mut all = Transaction::new(&mut on, BEGIN);
-        all.queue("INSERT INTO t VALUES (?)", |q| q.bind(1));
+        all.queue("INSERT INTO t VALUES ($1)", |q| q.bind(1));
         assert!(all.commit().await.is_err());
         assert!(!all.has_begun());
         other.close().await.unwrap();

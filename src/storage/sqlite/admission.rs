@@ -110,7 +110,7 @@ impl Owners {
         Ok(Ok(()))
     }
 
-    /// A message of the batch is stored.
+    /// Notes that a message of the batch is stored.
     fn take(&mut self, place: usize, keep: &QueuedMessage) {
         let bytes = keep.message.xml.len() as u64;
         for holder in &keep.message.holders {
@@ -134,8 +134,8 @@ impl Owners {
 }
 
 impl Owner {
-    /// One more message may be undelivered. If its sender is within its share and another is above its
-    /// own, room is made: the other loses a marker.
+    /// Whether one more message may be undelivered. If its sender is within its share and another one is above its own,
+    /// room is made: the other one loses a marker.
     async fn may_wait(
         &mut self,
         on: &mut WriteTx<'_>,

@@ -9,7 +9,7 @@ use crate::storage::{MessageId, Query};
 /// A query of an archive, as the database wants it.
 #[derive(Clone, Debug)]
 pub(super) struct ArchiveQuery {
-    /// What is found lies between these two ids, without them.
+    /// Only messages between these two ids are found, without the two.
     pub(super) ids: (i64, i64),
     times: (i64, i64),
     clock: IdClock,
@@ -77,7 +77,7 @@ impl ArchiveQuery {
         self.with.as_ref().map(|with| with.bare.as_str())
     }
 
-    /// All messages between the two ids are found.
+    /// Whether all messages between the two ids are found.
     pub(super) fn takes_all(&self) -> bool {
         self.with.is_none()
             && self.only.is_none()

@@ -24,7 +24,7 @@ pub(super) struct ArchiveScan<'a, 't> {
     pub(super) owner: i64,
     pub(super) query: &'a ArchiveQuery,
     pub(super) backwards: bool,
-    /// What is left is between these ids.
+    /// The rest of the scan is between these ids.
     low: i64,
     high: i64,
     kind: Kind,
@@ -52,7 +52,7 @@ enum Kind {
 pub(super) enum Piece {
     /// Between two ids, without them. How many rows are found there, if that is known.
     Between(i64, i64, Option<i64>),
-    /// Among these ids, in the order of the scan.
+    /// Only these ids, in the order of the scan.
     Listed(Vec<i64>),
 }
 

@@ -17,7 +17,7 @@ use crate::storage::{Result, StorageError};
 pub(super) struct TransactionStart {
     /// When the storage began to close.
     closing: Arc<OnceLock<Instant>>,
-    /// The last wait was in vain, and the database has not been free since.
+    /// The last wait failed, and the database has not been free since.
     is_in_vain: bool,
 }
 
@@ -27,7 +27,7 @@ impl TransactionStart {
         Self { closing, is_in_vain: false }
     }
 
-    /// The last wait took as long as it may, and the database was not free since then.
+    /// Whether the last wait took as long as it may, and the database was not free since then.
     pub(super) fn is_in_vain(&self) -> bool {
         self.is_in_vain
     }

@@ -62,7 +62,7 @@ impl<C: Change> Pending for Asked<C> {
             (None, Some(answer)) => answer,
             (None, None) => Err(StorageError::Database("it was not tried".into())),
         };
-        // The caller may be gone. The change is written in any case.
+        // The caller may have been dropped. The change is written in any case.
         drop(self.answer.send(answer));
     }
 }

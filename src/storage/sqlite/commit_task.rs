@@ -41,7 +41,7 @@ const BATCH: usize = 512;
 const LAZY: usize = 1024;
 /// Failed jobs that will be tried again, at most. Others are given up: their messages are delivered twice.
 const AGAIN: usize = 16_384;
-/// After which time failed jobs are tried again, if nobody asks for a flush.
+/// The time after which failed jobs are tried again, if no flush was requested.
 const AGAIN_DELAY: Duration = Duration::from_secs(2);
 
 impl CommitTask {
@@ -139,7 +139,7 @@ impl CommitTask {
     fn settle(&mut self, jobs: &mut Vec<Job>, failure: Option<&StorageError>) {
         for job in jobs.drain(..) {
             match job {
-                // A job that has failed is not there for who asks for a flush.
+                // A flush does not report jobs that have failed: each of them has its own answer.
                 Job::Flush(answer) => drop(answer.send(())),
                 Job::Change(change) => change.settle(failure),
                 Job::Keep(keep) => {
@@ -263,7 +263,7 @@ impl Failure {
         }
     }
 
-    /// Another process holds the database, so the transaction has not begun.
+    /// Whether the transaction could not begin because another process holds the database.
     fn is_busy(&self) -> bool {
         matches!(self, Self::Whole(StorageError::Busy(_)))
     }

@@ -29,8 +29,8 @@ pub(super) async fn clear_markers(
     release_holders(on, unheld).await
 }
 
-/// Each of these messages has one holder less; a message may be in the list several times. A message
-/// without a holder is deleted.
+/// Takes one holder from each of these messages; a message may be in the list several times. A message without a holder
+/// is deleted.
 pub(super) async fn release_holders(on: &mut WriteTx<'_>, mut ids: Vec<i64>) -> Result<()> {
     while !ids.is_empty() {
         ids.sort_unstable();

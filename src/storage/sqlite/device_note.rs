@@ -15,7 +15,7 @@ pub(super) struct DeviceNote {
 }
 
 impl DeviceNote {
-    /// Answers who waits, when the note was written or was not.
+    /// Tells the waiting caller whether the note was written.
     pub(super) fn settle(self, failure: Option<&StorageError>) {
         let answer = failure.map_or(Ok(self.is_new), |error| Err(error.clone()));
         drop(self.answer.send(answer));

@@ -63,7 +63,7 @@ const MIN_ROWS: usize = if cfg!(test) { 24 } else { 32_768 };
 const MIN_ROWS_OF_OWNER: usize = if cfg!(test) { 6 } else { 16 };
 /// but not more than this number in all.
 const MAX_ROWS: usize = if cfg!(test) { 60 } else { 1 << 22 };
-/// So many segments are a volume.
+/// How many segments a volume has.
 pub(super) const SEGMENTS_OF_VOLUME: i64 = if cfg!(test) { 3 } else { 16 };
 
 #[cfg(test)]

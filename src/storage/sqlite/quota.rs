@@ -56,8 +56,7 @@ pub(super) async fn make_room(
     Ok(known.room.has(bytes))
 }
 
-/// Something of an account changes from `old` to `new` bytes: takes the difference from the room of the
-/// account.
+/// Takes the difference between `old` and `new` bytes from the room of an account, of which something has changed.
 ///
 /// # Errors
 /// [`StorageError::Quota`] if it grows, `within_quota` is set, and there is no room.

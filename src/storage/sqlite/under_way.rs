@@ -1,4 +1,4 @@
-//! What the writer and those who read know of what is on its way to the disk.
+//! What the writer and the readers know of messages that are not on the disk yet.
 
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
@@ -33,7 +33,7 @@ impl Default for UnderWay {
 }
 
 impl UnderWay {
-    /// A message waits for some of its holders now, and is in archives of some.
+    /// Notes that a message waits for some of its holders now, and is in the archives of some.
     pub(super) fn disturb(&self, message: &NewMessage) {
         for holder in &message.holders {
             if holder.waiting {

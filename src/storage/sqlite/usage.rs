@@ -1,4 +1,4 @@
-//! How much an account stores, and its quota, for those who ask.
+//! How much an account stores, and its quota.
 
 use std::sync::atomic::Ordering;
 

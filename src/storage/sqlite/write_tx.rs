@@ -19,13 +19,13 @@ pub(in crate::storage) struct WriteTx<'a> {
     pub(in crate::storage) tx: Transaction<'a>,
     /// What the writer remembers.
     pub(in crate::storage) memory: &'a mut Memory,
-    /// How far ids are ahead of time at most, for those who read.
+    /// How far ids are ahead of time at most; readers need it, too.
     pub(in crate::storage) lag: &'a AtomicI64,
     /// The quota, in bytes, of owners that have none of their own.
     pub(super) quota: &'a AtomicU64,
 }
 
-/// What the writer shares with those who read.
+/// What the writer shares with the readers.
 #[derive(Debug)]
 pub(in crate::storage) struct Shared {
     /// How far ids are ahead of time at most, as it is stored.

@@ -90,7 +90,7 @@ pub(super) struct Says<'a> {
     pub(super) ack: Option<u64>,
     /// §9.2: this answer seems to be lost, which was given so many milliseconds ago.
     pub(super) report: Option<(u64, u128)>,
-    /// It ends the session.
+    /// Whether it ends the session.
     pub(super) terminates: bool,
     /// Why, if not because the client wants it.
     pub(super) condition: Option<Condition>,

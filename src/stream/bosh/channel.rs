@@ -1,5 +1,5 @@
-//! A session of BOSH as its stream sees it: documents come, and documents go. And as requests see it: each
-//! waits for its answer.
+//! A session of BOSH, shared by its stream, which reads and writes documents, and by requests, each of which waits for
+//! its answer.
 
 use std::io;
 use std::pin::Pin;
@@ -26,7 +26,7 @@ struct State {
     engine: Engine<oneshot::Sender<Answer>>,
     /// The type of the answers, if not the usual one.
     content: Option<HeaderValue>,
-    /// Within which the next requests are read.
+    /// The limits for reading the next requests.
     limits: Limits,
     tickets: u64,
     reader: Option<Waker>,
@@ -42,11 +42,11 @@ pub struct BoshChannel {
     over: Over,
 }
 
-/// What is called when the stream is over. If the client is still to be told, the session must be found for so
-/// long.
+/// Called when the stream ends. The argument: how long the session must stay findable so that the client learns of
+/// it.
 pub(super) type Over = Box<dyn Fn(Option<Duration>) + Send + Sync>;
 
-/// A request that waits for its answer. If it is dropped before, its connection is gone.
+/// A request that waits for its answer. If it is dropped before, its connection was lost.
 pub struct Waiting {
     shared: Arc<Shared>,
     ticket: u64,
@@ -69,7 +69,7 @@ impl Shared {
         (Arc::clone(&shared), Waiting { shared, ticket: 0, answer, is_answered: false })
     }
 
-    /// Within which the next request is read.
+    /// The limits for reading the next request.
     pub fn limits(&self) -> Limits {
         self.0.lock().limits
     }
@@ -84,7 +84,7 @@ impl Shared {
         self.0.lock().engine.terms().to.clone()
     }
 
-    /// A request has come. It waits for its answer.
+    /// Takes a request, which waits for its answer.
     pub fn request(self: Arc<Self>, request: Request) -> Waiting {
         let (reply, answer) = oneshot::channel();
         let ticket = self.change(true, |state| {
@@ -95,7 +95,7 @@ impl Shared {
         Waiting { shared: self, ticket, answer, is_answered: false }
     }
 
-    /// A request has come that cannot be read: the session ends with it.
+    /// Takes a request that cannot be read: the session ends with it.
     pub fn fail(self: Arc<Self>, condition: Condition) -> Waiting {
         let (reply, answer) = oneshot::channel();
         let ticket = self.change(true, |state| {
@@ -121,7 +121,7 @@ impl Shared {
         let wakers = [reader, state.writer.take_if(|_| is_said)];
         drop(state);
         for (reply, answer) in answers {
-            // If nobody waits any more, the client may ask again.
+            // If the request has ended meanwhile, the client may ask again.
             drop(reply.send(answer));
         }
         wakers.into_iter().flatten().for_each(Waker::wake);
@@ -132,7 +132,7 @@ impl Shared {
 type Waiters = Answers<oneshot::Sender<Answer>>;
 
 impl Waiting {
-    /// The answer. `hurry`: it is to come now, as if the client had waited long enough.
+    /// Waits for the answer. `hurry`: it must come now, as if the client had waited long enough.
     pub async fn answer(mut self, hurry: &Notify) -> Answer {
         let wait = self.shared.wait();
         loop {
@@ -228,8 +228,8 @@ impl BoshChannel {
         })
     }
 
-    /// Takes whole elements, and more only when all that was taken is in an answer: so nothing counts as
-    /// sent that no request has fetched.
+    /// Takes complete elements, and more only when everything that was taken is in an answer: so nothing counts as sent that
+    /// no request has fetched.
     pub(in crate::stream) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -245,7 +245,7 @@ impl BoshChannel {
         if self.shared.0.lock().engine.has_ended() {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
-        // The reader notices when nobody waits any more.
+        // The reader notices if no request waits.
         self.shared.change(true, |state| (state.engine.say(said, Instant::now()), ()));
         Poll::Ready(Ok(count))
     }
@@ -267,7 +267,7 @@ impl BoshChannel {
         Poll::Ready(Ok(()))
     }
 
-    /// The stream is over, perhaps without a word.
+    /// Ends the session, because the stream has ended, perhaps without closing.
     fn close(&self) {
         let condition = if self.stopping.is_cancelled() {
             Condition::SystemShutdown
@@ -288,5 +288,5 @@ impl Drop for BoshChannel {
     }
 }
 
-/// For the stream to open, if the client does not let us wait (§12).
+/// How long the stream may take to open, if the client does not let us wait (§12).
 const UNTIL_OPEN: Duration = Duration::from_secs(5);

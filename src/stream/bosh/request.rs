@@ -60,7 +60,7 @@ pub struct Request {
     pub key: Option<SmolStr>,
     /// The beginning of the next sequence of keys.
     pub newkey: Option<Key>,
-    /// The client wants to be away for so long.
+    /// How long the client wants to be away.
     pub pause: Option<Duration>,
     /// A new stream begins, with this header (XEP-0206 §5).
     pub restart: Option<Bytes>,
@@ -105,7 +105,7 @@ pub enum Mistake {
 }
 
 impl Terms {
-    /// What a client gets that asks for a session.
+    /// The terms for a client that asks for a session.
     ///
     /// # Errors
     /// What is wrong with its request.
@@ -182,13 +182,13 @@ impl Request {
         })
     }
 
-    /// It brings nothing and wants nothing but what there is for the client.
+    /// Whether it brings nothing, and only asks for what there is for the client.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.payload.is_empty() && self.restart.is_none() && !self.may_be_one_more()
     }
 
-    /// A client may send such a request when it may send no other (§11).
+    /// Whether a client may send such a request when it may send no other (§11).
     #[must_use]
     pub fn may_be_one_more(&self) -> bool {
         self.terminates || self.pause.is_some()

@@ -61,7 +61,7 @@ impl Sessions {
         self.listed.lock().get(sid).map(|entry| Arc::clone(&entry.shared))
     }
 
-    /// The stream is over. If the client is still to be told, the session can be found for so long.
+    /// The stream has ended. `away`: how long the session stays findable so that the client can be told.
     fn end(&self, sid: &SmolStr, away: Option<Duration>) {
         let (listed, sid) = (Arc::clone(&self.listed), sid.clone());
         let Some(away) = away else {

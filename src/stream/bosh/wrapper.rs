@@ -96,7 +96,7 @@ fn tag(bytes: &[u8]) -> Option<&[u8]> {
 /// Finds the open tag of a document that comes in pieces. It looks at each byte once.
 #[derive(Debug, Default)]
 pub struct OpenTag {
-    /// So many bytes were looked at.
+    /// How many bytes were looked at.
     seen: usize,
     /// Where it begins, as far as that is known.
     start: Option<usize>,

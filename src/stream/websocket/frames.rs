@@ -127,7 +127,7 @@ impl Decoder {
         found
     }
 
-    /// A part of the payload of this frame was decoded: perhaps the frame is whole now.
+    /// Notes that a part of the payload of this frame was decoded: perhaps the frame is complete now.
     fn payload(&mut self, frame: Frame, found: &mut Decoded, received: &mut Received) {
         if frame.left > 0 {
             self.frame = Some(frame);

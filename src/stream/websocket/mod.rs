@@ -31,7 +31,7 @@ pub struct WebSocket<S> {
     fault: Option<u16>,
     /// The closing frame was written, or is being written.
     is_closing: bool,
-    /// What the client sends does not count any more.
+    /// What the client sends is ignored from now on.
     ignores_client: bool,
 }
 
@@ -203,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
         let this = self.get_mut();
         ready!(this.poll_sent(cx))?;
         ready!(Pin::new(&mut this.io).poll_flush(cx))?;
-        // A client that has closed the WebSocket reads no more: what was written is not delivered.
+        // A client that has closed the WebSocket does not read: what was written is not delivered.
         Poll::Ready(this.check())
     }
 

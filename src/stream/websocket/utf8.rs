@@ -11,7 +11,7 @@ pub(super) struct Utf8 {
 }
 
 impl Utf8 {
-    /// Takes more of the text. `false` if it cannot be UTF-8 any more.
+    /// Takes more of the text. `false` if the text is not UTF-8.
     pub(super) fn take(&mut self, mut bytes: &[u8]) -> bool {
         while self.known > 0 {
             let Some((next, rest)) = bytes.split_first() else { return true };
@@ -36,7 +36,7 @@ impl Utf8 {
         }
     }
 
-    /// The text ends, and another one begins. `false` if it ends within a character.
+    /// Ends the text: another one begins. `false` if it ends within a character.
     pub(super) fn end(&mut self) -> bool {
         std::mem::take(&mut self.known) == 0
     }

@@ -174,7 +174,7 @@ impl Client {
         Coming { pieces, limit: self.limit }
     }
 
-    /// What an answer says that is none of those that were expected.
+    /// The error for an unexpected answer.
     async fn refused(&self, method: &str, answer: Response<Body>) -> io::Error {
         let status = answer.status();
         let mut coming = self.coming(answer);

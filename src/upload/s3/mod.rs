@@ -134,7 +134,7 @@ struct Open {
 impl Content for Object {
     async fn read(&self, at: u64, length: usize) -> io::Result<Bytes> {
         let mut open = self.open.lock().await;
-        // Taken out: if the caller goes away meanwhile, nobody knows where it stands.
+        // Taken out: if the caller is dropped meanwhile, its position is unknown.
         let mut reading = match open.take().filter(|open| open.at == at) {
             Some(reading) => reading,
             None => match self.client.get(self.hash, at).await? {

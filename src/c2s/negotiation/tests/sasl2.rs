@@ -169,7 +169,7 @@ fn what_is_offered_depends_on_the_account_in_the_header() {
     assert_eq!(words(&feed(&mut after(SECURED), NAMED)), wanted);
     let named = [SECURED, &[NAMED]].concat();
     assert_eq!(words(&feed(&mut after(&named), Found)), ["[features]"]);
-    // Who names a domain has named no account.
+    // A domain as `from` names no account.
     let domain = Header("from='montague.lit' to='montague.lit' version='1.0'");
     assert_eq!(words(&feed(&mut after(SECURED), domain)), ["[header]", "[features]"]);
     // In the clear nothing is looked up.

@@ -56,7 +56,7 @@ async fn form(pages: &Pages, visitor: &Visitor, user: &BareJid, wrong: Option<&s
     visitor.with_cookie(page(status, "Close the account", &body))
 }
 
-/// The form was sent.
+/// Carries out the form.
 pub(super) async fn close(
     pages: &Pages,
     visitor: &Visitor,

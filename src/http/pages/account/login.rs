@@ -49,7 +49,7 @@ pub(super) async fn form(
     visitor.with_cookie(page(status, "Your account", &body))
 }
 
-/// The form was sent.
+/// Carries out the form.
 pub(super) async fn log_in(pages: &Pages, visitor: &Visitor, fields: &Fields) -> Response {
     let typed = fields.get("address").trim();
     let domain = pages.domain(visitor.host());

@@ -1,10 +1,9 @@
 //! `/account`: an account's own page. Users change their passwords, see and remove devices, files and invitations, choose
-//! what push services are told, take
-//! their data with them, and close their accounts. Each of these does what a chat client does, by the same functions of
-//! `src/host/`.
+//! what push services are told, download their data, and close their accounts. Each of these does what a chat client
+//! does, by the same functions of `src/host/`.
 
+mod actions;
 mod close;
-mod deeds;
 mod documents;
 mod export;
 mod lists;
@@ -34,8 +33,8 @@ use super::visitor::Visitor;
 pub(super) fn routes() -> Router<Arc<Pages>> {
     Router::new()
         .route(HOME, get(home))
-        .route("/account/{deed}", get(no_form).post(deed))
-        .route("/account/close", get(close::show).post(deed_close))
+        .route("/account/{form}", get(no_form).post(act))
+        .route("/account/close", get(close::show).post(close_account))
         .route("/account/export", get(export::download))
         .route("/account/invitation/{token}", get(overview::invitation))
 }
@@ -48,29 +47,30 @@ async fn home(
     match user(&pages, &visitor).await {
         Some(user) => {
             let done = query.as_deref().and_then(|query| query.strip_prefix("done="));
-            overview::show(&pages, &visitor, &user, done.and_then(deeds::said), None).await
+            overview::show(&pages, &visitor, &user, done.and_then(actions::said), None).await
         }
         None => login::form(&pages, &visitor, "", None).await,
     }
 }
 
-async fn deed_close(pages: State<Arc<Pages>>, visitor: Visitor, body: Bytes) -> Response {
-    deed(pages, Path("close".to_owned()), visitor, body).await
+async fn close_account(pages: State<Arc<Pages>>, visitor: Visitor, body: Bytes) -> Response {
+    act(pages, Path("close".to_owned()), visitor, body).await
 }
 
-/// Somebody opens the address of a form, which browsers show after a form that was not accepted: the form is on the page.
+/// Answers a GET for the address of a form, which browsers show after a form that was not accepted: the form itself is on
+/// the page of the account.
 async fn no_form(Path(name): Path<String>) -> Response {
-    if DEEDS.contains(&&*name) { see_other(HOME) } else { nothing() }
+    if FORMS.contains(&&*name) { see_other(HOME) } else { nothing() }
 }
 
-/// A form was sent. Its path is its name.
-async fn deed(
+/// Carries out a form that was sent. The last part of its path is its name.
+async fn act(
     State(pages): State<Arc<Pages>>,
     Path(name): Path<String>,
     visitor: Visitor,
     body: Bytes,
 ) -> Response {
-    if !DEEDS.contains(&&*name) {
+    if !FORMS.contains(&&*name) {
         return nothing();
     }
     let Some(fields) = Fields::read(&visitor.headers, &body) else { return damaged() };
@@ -98,12 +98,12 @@ async fn deed(
             visitor.set_session(see_other(HOME), "")
         }
         "close" => close::close(&pages, &visitor, &user, &fields).await,
-        name => deeds::run(&pages, &visitor, &user, name, &fields).await,
+        name => actions::run(&pages, &visitor, &user, name, &fields).await,
     }
 }
 
 /// The forms, by the last part of their paths.
-const DEEDS: [&str; 9] =
+const FORMS: [&str; 9] =
     ["close", "device", "file", "invite", "login", "logout", "notifications", "password", "revoke"];
 const STALE: &str =
     "The form was open for too long, or your browser accepts no cookies. Please send it again.";

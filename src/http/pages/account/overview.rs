@@ -43,7 +43,7 @@ impl Tokens<'_> {
     }
 }
 
-/// The page, with what was done or was wrong just now.
+/// Shows the page, with a sentence about what was done or what was wrong just now.
 pub(super) async fn show(
     pages: &Pages,
     visitor: &Visitor,

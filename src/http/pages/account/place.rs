@@ -44,5 +44,5 @@ impl Drop for Place {
     }
 }
 
-/// So long a download may take: an archive of a gigabyte over a slow line.
+/// How long a download may take: enough for an archive of a gigabyte over a slow line.
 const LONGEST: Duration = Duration::from_secs(2 * 3600);

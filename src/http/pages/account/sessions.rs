@@ -75,7 +75,7 @@ fn key(cookie: &str) -> Key {
     Sha256::digest(cookie.as_bytes()).into()
 }
 
-/// A session ends when it was not used for so long.
+/// A session ends when it was not used for this time.
 const IDLE: Duration = Duration::from_secs(30 * 60);
 /// … and after so long in any case.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);

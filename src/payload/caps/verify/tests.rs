@@ -1,6 +1,6 @@
 //! Tests of [`super::read`]: the examples of the specifications, answers that are ill-formed, and lies.
 
-use super::{MAX_BYTES, MAX_NODES, MAX_PARTS, Told, read};
+use super::{Description, MAX_BYTES, MAX_NODES, MAX_PARTS, read};
 use crate::payload::caps::Advertised;
 use crate::stanza::Content;
 use crate::xml::Frame;
@@ -21,11 +21,11 @@ fn advertised(c: &str) -> Advertised {
     Advertised::of(&Content::of(presence)).unwrap()
 }
 
-fn told(advertised: &Advertised, children: &str) -> Told {
+fn told(advertised: &Advertised, children: &str) -> Description {
     told_in(advertised, children, None)
 }
 
-fn told_in(advertised: &Advertised, children: &str, lang: Option<&str>) -> Told {
+fn told_in(advertised: &Advertised, children: &str, lang: Option<&str>) -> Description {
     let query = format!("<query xmlns='http://jabber.org/protocol/disco#info'>{children}</query>");
     read(advertised, &Frame::from_bytes(query).unwrap().root(), lang)
 }
@@ -73,7 +73,7 @@ fn the_example_of_version_1_is_verified() {
         format!("<identity xml:lang='{lang}' category='client' name='{name}' type='pc'/>")
     };
     let answer = [identity("en", "Psi 0.11"), form(&soft), rest, identity("el", "Ψ 0.11")].concat();
-    let expected = Told { is_verified: true, interests: Vec::new() };
+    let expected = Description { is_verified: true, interests: Vec::new() };
     assert_eq!(told(&one("q07IKJEyjvHSyhy//CH0CxmKi8w="), &answer), expected);
     assert!(!is_verified(&one("q07IKJEyjvHSyhy//CH0CxmKi8x="), &answer));
     // What is no part of the algorithm changes nothing, and a form without a hidden type is ignored.
@@ -207,7 +207,7 @@ fn what_is_not_verified_holds_as_it_was_told() {
     let odd = "<c xmlns='http://jabber.org/protocol/caps' hash='md5' node='n' ver='abc='/>";
     assert_eq!(read(&advertised(odd), &query(&answer).root(), None), told);
     let no_answer = Frame::from_bytes(format!("<query xmlns='urn:x'>{answer}</query>")).unwrap();
-    let nothing = Told { is_verified: false, interests: Vec::new() };
+    let nothing = Description { is_verified: false, interests: Vec::new() };
     assert_eq!(read(&one("wrong="), &no_answer.root(), None), nothing);
 }
 

@@ -168,7 +168,7 @@ async fn locked(dir: &Path) -> Connection {
     connection
 }
 
-/// Once the long wait was in vain, nobody waits so long again before the database was free.
+/// After one long wait has failed, no other write waits so long until the database was free once.
 #[tokio::test]
 async fn a_database_that_stays_locked_is_waited_for_once() {
     let dir = tempfile::tempdir().unwrap();

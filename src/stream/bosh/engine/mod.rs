@@ -2,12 +2,11 @@
 //! goes into the answers; and each request is answered once, in order, when there is something to say or
 //! its time is over.
 //!
-//! It knows no clock, no connection and no stream: what happens is told to it, with the time, and it says
-//! which requests are answered with what. `R` is whatever stands for a request that waits.
+//! It knows no clock, no connection and no stream: callers tell it what happens, with the time, and it says which
+//! requests are answered with what. `R` stands for a request that waits.
 //!
-//! What one would get wrong: an answer may be lost with its connection, and the client asks again by the
-//! same `rid`. So answers are kept for a while (§14.3), and a request whose connection is gone is still the
-//! one to be answered next.
+//! What is easy to get wrong: an answer may be lost with its connection, and the client asks again by the same `rid`. So
+//! answers are kept for a while (§14.3), and a request whose connection was lost is still the next one to be answered.
 
 mod replies;
 mod requests;
@@ -44,16 +43,16 @@ pub struct Engine<R> {
     answered: VecDeque<Answered>,
     /// What the next key must hash to.
     key: Option<Key>,
-    /// For the stream.
+    /// What has come for the stream.
     incoming: VecDeque<Bytes>,
     /// A request has come since the stream was told.
     is_heard: bool,
-    /// From the stream, for the client.
+    /// What the stream has written for the client.
     out: Vec<u8>,
     opened: Option<Opened>,
     /// The client knows the session.
     is_created: bool,
-    /// Since when no request waits whose turn has come.
+    /// Since when no request waits that is next in order.
     idle_since: Option<Instant>,
     /// How long that may last; a pause is longer (§10).
     inactivity: Duration,
@@ -75,7 +74,7 @@ pub struct Engine<R> {
 struct Held<R> {
     rid: u64,
     key: Option<SmolStr>,
-    /// `None` if its connection is gone.
+    /// `None` if its connection was lost.
     reply: Option<(u64, R)>,
 }
 
@@ -98,7 +97,7 @@ struct Answered {
 /// The session is over.
 #[derive(Debug)]
 struct End {
-    /// What the client has still to be told.
+    /// What the client must still be told.
     last_words: Option<Bytes>,
 }
 
@@ -134,7 +133,7 @@ impl<R> Engine<R> {
         &self.terms
     }
 
-    /// The connection of a request is gone.
+    /// Notes that the connection of a request was lost.
     pub fn lost(&mut self, ticket: u64, now: Instant) {
         let was_waiting = self.is_waiting();
         self.ahead.retain(|ahead| ahead.ticket != ticket);
@@ -146,8 +145,8 @@ impl<R> Engine<R> {
         }
     }
 
-    /// The client has been away for too long (§10): the session is over. Only requests that wait for one before them,
-    /// which has never come, are answered.
+    /// Ends the session if the client has been away for too long (§10). Only requests that wait for an earlier one, which
+    /// has never come, are answered.
     pub fn expire(&mut self, now: Instant) -> Answers<R> {
         if self.end.is_some() || self.idle_until().is_none_or(|until| until > now) {
             return Answers::new();
@@ -157,18 +156,18 @@ impl<R> Engine<R> {
         self.ahead.drain(..).map(|ahead| (ahead.reply, gone.clone())).collect()
     }
 
-    /// Until when the client must send the next request. `None` as long as one waits whose turn has come.
+    /// Until when the client must send the next request. `None` as long as one waits that is next in order.
     pub fn idle_until(&self) -> Option<Instant> {
         self.idle_since.map(|since| since + self.inactivity)
     }
 
-    /// What the stream hears next; `None` if that is nothing for now. Nothing waits longer than until
-    /// the requests before were taken: see [`Engine::taken`].
+    /// What the stream reads next; `None` if there is nothing now. Nothing waits longer than until the earlier requests were
+    /// taken: see [`Engine::taken`].
     pub fn next_incoming(&mut self) -> Option<Bytes> {
         self.incoming.pop_front()
     }
 
-    /// The stream has not heard all.
+    /// Whether the stream has not read everything.
     pub fn has_news(&self) -> bool {
         self.is_heard || !self.incoming.is_empty()
     }
@@ -178,12 +177,12 @@ impl<R> Engine<R> {
         std::mem::take(&mut self.is_heard)
     }
 
-    /// The session is over, and the stream has heard everything.
+    /// Whether the session has ended, and the stream has read everything.
     pub fn is_over(&self) -> bool {
         self.end.is_some() && self.incoming.is_empty()
     }
 
-    /// The stream can say something: what it said before was put into an answer.
+    /// Whether the stream can say something: what it said before was put into an answer.
     pub fn is_said(&self) -> bool {
         self.out.is_empty()
     }
@@ -193,18 +192,18 @@ impl<R> Engine<R> {
         self.end.is_some()
     }
 
-    /// The client has still to be told that the session is over.
+    /// Whether the client must still be told that the session has ended.
     pub fn has_last_words(&self) -> bool {
         self.end.as_ref().is_some_and(|end| end.last_words.is_some())
     }
 
-    /// How many requests wait whose connections are there.
+    /// How many requests wait whose connections are open.
     fn live(&self) -> usize {
         self.held.iter().filter(|held| held.reply.is_some()).count()
     }
 
-    /// Whether a request waits whose turn has come: for its answer, or until the stream takes what it brings. One that
-    /// waits for another request before it does not count: that one may never come.
+    /// Whether a request waits that is next in order: for its answer, or until the stream takes what it brings. One that
+    /// waits for an earlier request does not count: that one may never come.
     fn is_waiting(&self) -> bool {
         self.live() > 0 || self.ahead.iter().any(|ahead| ahead.request.rid == self.next)
     }

@@ -9,7 +9,7 @@ use crate::stream::bosh::answer::{Answer, Condition, Opened, Says};
 use crate::xml::Frame;
 
 impl<R> Engine<R> {
-    /// The stream has said something.
+    /// Takes what the stream has said.
     pub fn say(&mut self, said: Said, now: Instant) -> Answers<R> {
         let mut answers = Answers::new();
         if self.end.is_some() {
@@ -28,7 +28,7 @@ impl<R> Engine<R> {
         answers
     }
 
-    /// The stream is gone, perhaps without a word.
+    /// Ends the session, because the stream has ended, perhaps without closing.
     pub fn close(&mut self, condition: Condition, now: Instant) -> Answers<R> {
         let mut answers = Answers::new();
         if self.end.is_none() {
@@ -37,7 +37,7 @@ impl<R> Engine<R> {
         answers
     }
 
-    /// The time is over for which a request is held. Answers those before it, too.
+    /// Answers a request that was held for long enough, and those before it, too.
     pub fn elapsed(&mut self, ticket: u64, now: Instant) -> Answers<R> {
         let mut answers = Answers::new();
         let is_it = |held: &Held<R>| held.reply.as_ref().is_some_and(|reply| reply.0 == ticket);
@@ -66,7 +66,7 @@ impl<R> Engine<R> {
         has_something && self.live() > 0 || self.held.len() > most && !self.is_terminating
     }
 
-    /// Answers the oldest request. What the stream has said goes to the first one whose connection is there.
+    /// Answers the oldest request. What the stream has said goes to the first one whose connection is open.
     pub(super) fn answer(&mut self, may_say: bool, now: Instant, answers: &mut Answers<R>) {
         let Some(Held { rid, key, reply }) = self.held.pop_front() else { return };
         let may_say = may_say && reply.is_some();
@@ -99,7 +99,7 @@ impl<R> Engine<R> {
         }
     }
 
-    /// §13, §17.2: the stream is over. The oldest request is told; the others get nothing.
+    /// §13, §17.2: after the end of the stream, tells the oldest request; the others get nothing.
     fn finish(&mut self, condition: Option<Condition>, now: Instant, answers: &mut Answers<R>) {
         let payload = std::mem::take(&mut self.out);
         let created =

@@ -10,7 +10,7 @@ use crate::stream::bosh::request::{Key, MAX_RID, POLLING, Request};
 use crate::xml::element;
 
 impl<R> Engine<R> {
-    /// A request has come. `ticket` tells it from every other one, also from those with the same `rid`.
+    /// Takes a request. `ticket` tells it from every other one, also from those with the same `rid`.
     pub fn request(&mut self, request: Request, ticket: u64, reply: R, now: Instant) -> Answers<R> {
         let mut answers = Answers::new();
         if self.end.is_some() {
@@ -43,7 +43,7 @@ impl<R> Engine<R> {
         answers
     }
 
-    /// All that was for the stream was taken: requests that had to wait are handled.
+    /// Handles requests that had to wait, because the stream has taken everything.
     pub fn taken(&mut self, now: Instant) -> Answers<R> {
         let mut answers = Answers::new();
         if !self.ahead.is_empty() {
@@ -52,7 +52,7 @@ impl<R> Engine<R> {
         answers
     }
 
-    /// A request of this session cannot be read: it ends for this reason.
+    /// Ends the session for this reason, because one of its requests cannot be read.
     pub fn unreadable(&mut self, condition: Condition, reply: R) -> Answers<R> {
         let mut answers = Answers::new();
         if self.end.is_some() {
@@ -189,7 +189,7 @@ impl<R> Engine<R> {
         }
     }
 
-    /// A client that had no request waiting when the stream ended is told now.
+    /// Tells a client that had no request waiting when the stream ended.
     fn after_the_end(&mut self, request: &Request) -> Answer {
         let is_next = request.rid >= self.next && request.rid < self.next + LAST;
         let is_owner = self.key.is_none_or(|expected| {
@@ -203,9 +203,9 @@ impl<R> Engine<R> {
     }
 }
 
-/// More of what clients send does not wait for the stream.
+/// How many bytes of what clients send wait for the stream at most.
 const ROOM: usize = 64 * 1024;
-/// A client on a bad network may send its requests again so often, until a new one gets through.
+/// How often a client on a bad network may send requests again until a new one gets through.
 const REPEATS: u32 = 20;
 /// No answer takes longer to arrive, as a rule.
 const ON_ITS_WAY: std::time::Duration = std::time::Duration::from_secs(2);

@@ -18,8 +18,8 @@ pub struct Said {
 }
 
 impl Said {
-    /// What these frames of [`Framing::Bosh`](crate::stream::framing::Framing) say, as many as go into one
-    /// answer, and one at least; and how many bytes they are. `None` if there is no whole frame.
+    /// Reads frames of [`Framing::Bosh`](crate::stream::framing::Framing): as many as go into one answer, and one at least.
+    /// Also returns how many bytes they are. `None` if there is no complete frame.
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<(Self, usize)> {
         let (mut said, mut end) = (Self::default(), 0);

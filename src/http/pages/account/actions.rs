@@ -1,4 +1,4 @@
-//! What users do with the forms of their own page.
+//! What the forms of an account's own page do.
 
 use axum::response::Response;
 
@@ -16,7 +16,7 @@ use crate::jid::BareJid;
 use crate::modules::push::Content;
 use crate::storage::{FileId, InvitationId, StorageError};
 
-/// Does it, and answers with the page that says so.
+/// Does what the form is for, and answers with the page that says so.
 pub(super) async fn run(
     pages: &Pages,
     visitor: &Visitor,
