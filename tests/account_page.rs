@@ -61,7 +61,7 @@ async fn a_user_logs_in_and_out() {
         let proof = page.token("/account/logout");
         assert_eq!(browser.post("/account/logout", &[("token", &*proof)]).await.status, 303);
         assert!(browser.get("/account").await.body.contains("/account/login"));
-        // The cookie is worth nothing any more.
+        // The cookie is no longer valid.
         browser.cookies.insert(session.into(), cookie);
         assert!(browser.get("/account").await.body.contains("/account/login"));
     }

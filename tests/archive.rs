@@ -3,16 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
 
-#[path = "archive/house.rs"]
-mod house;
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "archive/test_server.rs"]
+mod test_server;
 #[path = "support/trust.rs"]
 mod trust;
 
 use std::time::Duration;
 
-use house::{House, START, bare};
+use test_server::{START, TestServer, bare};
 use tokio::time::sleep;
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::MessageId;
@@ -168,18 +168,18 @@ fn of_fields() -> Vec<Case> {
 
 #[tokio::test(start_paused = true)]
 async fn each_page_is_the_one_that_was_asked_for() {
-    let house = House::new("[archive]\nsearch = true").await;
+    let server = TestServer::new("[archive]\nsearch = true").await;
     let mut ids = Vec::new();
     for n in 0..10 {
         let with = ["tybalt@capulet.lit", "nurse@capulet.lit/house", "nurse@capulet.lit/street"];
         let text = if n == 4 { "A rose, by any other name" } else { "rose" };
-        ids.push(house.put(ROMEO, with[n as usize % 3], n, text).await);
+        ids.push(server.put(ROMEO, with[n as usize % 3], n, text).await);
     }
-    house.put(JULIET, "nurse@capulet.lit", 3, "not his").await;
-    let id = |n: usize| house.id(ids[n]);
+    server.put(JULIET, "nurse@capulet.lit", 3, "not his").await;
+    let id = |n: usize| server.id(ids[n]);
     let named =
         |text: &str| (0..10).fold(text.to_owned(), |t, n| t.replace(&format!("ID{n}"), &id(n)));
-    let mut romeo = house.login("romeo").await;
+    let mut romeo = server.login("romeo").await;
     for (query, expected, complete, count) in of_pages().into_iter().chain(of_fields()) {
         let heard = romeo.asks(&named(&query)).await;
         assert_eq!(numbers(&heard), expected, "{query}: {heard}");
@@ -209,16 +209,16 @@ async fn each_page_is_the_one_that_was_asked_for() {
         assert_eq!(results, expected.iter().map(|n| id(*n as usize)).collect::<Vec<_>>());
         assert_eq!(heard.matches(" queryid='f27'>").count(), expected.len());
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_result_is_the_message_as_it_was() {
-    let house = House::new("").await;
-    let id = house.put(ROMEO, "juliet@capulet.lit/balcony", 2, "it's &lt; &amp; \u{1F339}").await;
-    let mut romeo = house.login("romeo").await;
+    let server = TestServer::new("").await;
+    let id = server.put(ROMEO, "juliet@capulet.lit/balcony", 2, "it's &lt; &amp; \u{1F339}").await;
+    let mut romeo = server.login("romeo").await;
     let heard = romeo.asks(&set("<max>1</max>")).await;
-    let id = house.id(id);
+    let id = server.id(id);
     let expected = format!(
         "<message from='romeo@localhost' to='romeo@localhost/phone'>\
          <result xmlns='urn:xmpp:mam:2' id='{id}' queryid='f27'>\
@@ -240,39 +240,39 @@ async fn a_result_is_the_message_as_it_was() {
         let end = format!("<{end} id='{id}' timestamp='2026-07-01T12:00:02.000Z'/>");
         assert!(heard.contains(&end), "{heard}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_id_of_another_archive_or_of_none_is_not_found() {
-    let house = House::new("").await;
-    let hers = house.id(house.put(JULIET, "nurse@capulet.lit", 1, "hers").await);
-    let both = house.put(ROMEO, "nurse@capulet.lit", 2, "his").await;
-    let no_number = house.id(MessageId::new(7).unwrap());
-    let mut romeo = house.login("romeo").await;
+    let server = TestServer::new("").await;
+    let hers = server.id(server.put(JULIET, "nurse@capulet.lit", 1, "hers").await);
+    let both = server.put(ROMEO, "nurse@capulet.lit", 2, "his").await;
+    let no_number = server.id(MessageId::new(7).unwrap());
+    let mut romeo = server.login("romeo").await;
     for id in [&hers, &no_number, &hers.to_uppercase(), &String::from("x")] {
         for query in [
             set(&format!("<after>{id}</after>")),
             set(&format!("<max>5</max><before>{id}</before>")),
             form(&[("after-id", id)]),
             form(&[("before-id", id)]),
-            form(&[("ids", &format!("{},{id}", house.id(both)))]),
+            form(&[("ids", &format!("{},{id}", server.id(both)))]),
         ] {
             let heard = romeo.asks(&query).await;
             assert!(heard.contains("<item-not-found "), "{query}: {heard}");
             assert!(!heard.contains("<result "), "{query}: {heard}");
         }
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn large_and_long_pages_come_at_the_pace_of_the_client() {
-    let house = House::new("[limits]\ninbox_stanzas = 16").await;
+    let server = TestServer::new("[limits]\ninbox_stanzas = 16").await;
     for n in 0..300 {
-        house.put(ROMEO, "juliet@capulet.lit", n, &"x".repeat(2_000)).await;
+        server.put(ROMEO, "juliet@capulet.lit", n, &"x".repeat(2_000)).await;
     }
-    let mut romeo = house.login("romeo").await;
+    let mut romeo = server.login("romeo").await;
     let heard = romeo.asks("").await;
     assert_eq!(numbers(&heard), (0..250).collect::<Vec<_>>());
     assert!(!heard.contains("complete="));
@@ -283,7 +283,7 @@ async fn large_and_long_pages_come_at_the_pace_of_the_client() {
 
     // A page with much in it has fewer messages.
     for n in 300..310 {
-        house.put(ROMEO, "nurse@capulet.lit", n, &"x".repeat(200 << 10)).await;
+        server.put(ROMEO, "nurse@capulet.lit", n, &"x".repeat(200 << 10)).await;
     }
     let with = form(&[("with", "nurse@capulet.lit")]);
     let heard = romeo.asks(&with).await;
@@ -291,16 +291,16 @@ async fn large_and_long_pages_come_at_the_pace_of_the_client() {
     assert!(!heard.contains("complete="));
     let heard = romeo.asks(&(with + &set("<before/>"))).await;
     assert_eq!(numbers(&heard), (304..310).collect::<Vec<_>>());
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn half_a_page_is_not_taken_for_a_whole_one() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     for n in 0..250 {
-        house.put(ROMEO, "juliet@capulet.lit", n, &"x".repeat(4_000)).await;
+        server.put(ROMEO, "juliet@capulet.lit", n, &"x".repeat(4_000)).await;
     }
-    let mut romeo = house.login("romeo").await;
+    let mut romeo = server.login("romeo").await;
     romeo.say("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
     let enabled = romeo.hears("/>").await;
     let id = all(&enabled, " id='")[0].to_owned();
@@ -309,7 +309,7 @@ async fn half_a_page_is_not_taken_for_a_whole_one() {
     sleep(Duration::from_secs(1)).await;
     drop(romeo);
     sleep(Duration::from_secs(1)).await;
-    let mut again = house.authenticated("romeo").await;
+    let mut again = server.authenticated("romeo").await;
     again.say(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>")).await;
     let heard = again.hears("</iq>").await;
     let came = numbers(&heard);
@@ -318,14 +318,14 @@ async fn half_a_page_is_not_taken_for_a_whole_one() {
     assert!(heard.contains("<resource-constraint ") && !heard.contains("<fin "), "{heard}");
     let heard = again.asks(&set("<max>3</max>")).await;
     assert_eq!(numbers(&heard), [0, 1, 2]);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_question_is_too_large() {
-    let house = House::new("").await;
-    house.put(ROMEO, "juliet@capulet.lit", 1, "x").await;
-    let mut romeo = house.login("romeo").await;
+    let server = TestServer::new("").await;
+    server.put(ROMEO, "juliet@capulet.lit", 1, "x").await;
+    let mut romeo = server.login("romeo").await;
     let values = |n: usize| vec!["0123456789abcdef"; n].join(",");
     let long = "a".repeat(100_000);
     let cases = [
@@ -349,14 +349,14 @@ async fn no_question_is_too_large() {
         ))
         .await;
     assert!(romeo.hears("</iq>").await.contains("<policy-violation "));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_is_answered_once() {
-    let house = House::new("").await;
-    let mut romeo = house.login("romeo").await;
-    house.storage.close().await;
+    let server = TestServer::new("").await;
+    let mut romeo = server.login("romeo").await;
+    server.storage.close().await;
     let heard = romeo.asks("").await;
     assert!(heard.contains("<internal-server-error "), "{heard}");
     for get in ["metadata", "prefs"] {
@@ -364,50 +364,51 @@ async fn a_store_that_fails_is_answered_once() {
         let heard = romeo.hears("</iq>").await;
         assert!(heard.contains("<internal-server-error "), "{heard}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_too_old_or_too_much_is_forgotten() {
-    let house = House::new("[archive]\nage = \"30 d\"\nmessages = 700").await;
+    let server = TestServer::new("[archive]\nage = \"30 d\"\nmessages = 700").await;
     let limit = |age: u64, messages| {
         waxwing::archive::retention::Limits::new(Duration::from_secs(age * 24 * 3600), messages)
     };
     for n in 0..1_000 {
-        house.put(ROMEO, "juliet@capulet.lit", n, "x").await;
+        server.put(ROMEO, "juliet@capulet.lit", n, "x").await;
         if n < 20 {
-            house.put(JULIET, ROMEO, n, "x").await;
+            server.put(JULIET, ROMEO, n, "x").await;
         }
     }
     let own = Some(limit(0, 5));
     let set_limits = waxwing::modules::mam::expiry::set_limits;
-    set_limits(&*house.storage, &bare(JULIET), own).await.unwrap();
-    let (number, _) = house.storage.resumption().begin(&bare(ROMEO), "phone", "key").await.unwrap();
-    house.storage.resumption().end(number, Timestamp::from_micros(START)).await.unwrap();
+    set_limits(&*server.storage, &bare(JULIET), own).await.unwrap();
+    let (number, _) =
+        server.storage.resumption().begin(&bare(ROMEO), "phone", "key").await.unwrap();
+    server.storage.resumption().end(number, Timestamp::from_micros(START)).await.unwrap();
     let oldest = async |owner| {
-        let ends = house.storage.archive().ends(&bare(owner)).await.unwrap();
+        let ends = server.storage.archive().ends(&bare(owner)).await.unwrap();
         ends.map(|(oldest, _)| (oldest.1.as_micros() - START) / 1_000_000)
     };
     assert_eq!(oldest(ROMEO).await, Some(0));
     sleep(Duration::from_secs(120)).await;
     assert_eq!((oldest(ROMEO).await, oldest(JULIET).await), (Some(300), Some(15)));
-    assert!(house.storage.resumption().find("key").await.unwrap().is_some());
+    assert!(server.storage.resumption().find("key").await.unwrap().is_some());
 
-    house.clock.advance(Duration::from_secs(30 * 24 * 3600 + 600));
+    server.clock.advance(Duration::from_secs(30 * 24 * 3600 + 600));
     sleep(Duration::from_secs(3600)).await;
     assert_eq!((oldest(ROMEO).await, oldest(JULIET).await), (Some(600), Some(15)));
-    assert!(house.storage.resumption().find("key").await.unwrap().is_none());
+    assert!(server.storage.resumption().find("key").await.unwrap().is_none());
 
     // The ids of what is gone are unknown; the rest is there.
-    let mut romeo = house.login("romeo").await;
-    let gone = house.id(MessageId::new(START + 5_000_000).unwrap());
+    let mut romeo = server.login("romeo").await;
+    let gone = server.id(MessageId::new(START + 5_000_000).unwrap());
     let heard = romeo.asks(&set(&format!("<after>{gone}</after>"))).await;
     assert!(heard.contains("<item-not-found "), "{heard}");
     let heard = romeo.asks(&set("<max>1</max>")).await;
     assert_eq!(numbers(&heard), [600]);
 
-    set_limits(&*house.storage, &bare(JULIET), None).await.unwrap();
+    set_limits(&*server.storage, &bare(JULIET), None).await.unwrap();
     sleep(Duration::from_secs(3600)).await;
     assert_eq!(oldest(JULIET).await, None);
-    house.close().await;
+    server.close().await;
 }

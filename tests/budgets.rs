@@ -448,7 +448,7 @@ async fn an_account_whose_sessions_acknowledge_nothing_holds_no_more_than_it_may
     assert!(most < 10 << 20, "{most} bytes");
     let closed = house.actions("memory", "account", "close");
     assert!(closed > 0 && house.metric("waxwing_overruns_total") > 0, "{closed}");
-    // Nothing that was acknowledged is lost: who comes next gets all of it, in order.
+    // Nothing that was acknowledged is lost: the next session gets all of it, in order.
     let jid = BareJid::parse("juliet@localhost").unwrap();
     ServerControl::close(&house.server, &jid, None).await;
     let given = BTreeSet::from_iter(0..200);

@@ -18,7 +18,7 @@ use dns::NameServer;
 use program::{Place, Server};
 
 /// A server for `a.example` whose certificate names it and its rooms.
-struct House {
+struct TestServer {
     place: Place,
     dns: NameServer,
     /// c2s, c2s_tls, s2s, s2s_tls, https.
@@ -27,7 +27,7 @@ struct House {
     key: Vec<u8>,
 }
 
-impl House {
+impl TestServer {
     fn new() -> Self {
         let (place, dns) = (Place::new(), NameServer::start());
         let authority_key = KeyPair::generate().unwrap();
@@ -95,20 +95,20 @@ fn records(all: &Value, domain: &str) -> Vec<String> {
 
 #[test]
 fn a_server_with_all_its_records_is_found_by_everybody() {
-    let house = House::new();
-    let mut server = Server::start(&house.place);
+    let test_server = TestServer::new();
+    let mut server = Server::start(&test_server.place);
     server.said_until("a.example");
     for domain in ["a.example", "conference.a.example"] {
-        house.records(domain);
+        test_server.records(domain);
     }
-    house.both("xmpp.a.example");
-    house.both("a.example");
-    house.dns.ds("a.example");
-    let [c2s, c2s_tls, s2s, s2s_tls, _] = house.ports;
+    test_server.both("xmpp.a.example");
+    test_server.both("a.example");
+    test_server.dns.ds("a.example");
+    let [c2s, c2s_tls, s2s, s2s_tls, _] = test_server.ports;
     for port in [c2s, c2s_tls, s2s] {
-        house.dns.tlsa(&format!("_{port}._tcp.xmpp.a.example"), &house.key);
+        test_server.dns.tlsa(&format!("_{port}._tcp.xmpp.a.example"), &test_server.key);
     }
-    let all = house.check(6);
+    let all = test_server.check(6);
     for domain in ["a.example", "conference.a.example"] {
         assert_eq!(said(&all, domain, "missing"), "", "{domain}: {all:#}");
         let ok = said(&all, domain, "ok");
@@ -122,7 +122,7 @@ fn a_server_with_all_its_records_is_found_by_everybody() {
     let warnings = said(&all, "a.example", "warning");
     let text = format!("there is no TLSA record _{s2s_tls}._tcp.xmpp.a.example, although");
     assert!(warnings.contains(&text), "{warnings}");
-    let key: String = house.key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key: String = test_server.key.iter().map(|byte| format!("{byte:02x}")).collect();
     let record = format!("_{s2s_tls}._tcp.xmpp.a.example. 3600 IN TLSA 3 1 1 {key}");
     assert_eq!(records(&all, "a.example"), [record]);
     // Nobody listens at the second address, and no web server passes host-meta on.
@@ -140,26 +140,26 @@ fn a_server_with_all_its_records_is_found_by_everybody() {
     // Only the users of this server send files there.
     assert_eq!(said(&all, "upload.a.example", "missing"), "");
 
-    let text = house.place.run("check dns").ends_with(6).out;
+    let text = test_server.place.run("check dns").ends_with(6).out;
     assert!(text.contains("\n  ok           _xmpp-client._tcp.a.example leads to"), "{text}");
     assert!(server.end().success());
 }
 
 #[test]
 fn a_key_and_a_certificate_that_others_refuse_are_told() {
-    let house = House::new();
-    let mut server = Server::start(&house.place);
+    let test_server = TestServer::new();
+    let mut server = Server::start(&test_server.place);
     server.said_until("a.example");
-    house.records("a.example");
-    house.records("pubsub.a.example");
-    house.both("xmpp.a.example");
-    house.both("a.example");
-    let [c2s, _, s2s, ..] = house.ports;
-    house.dns.tlsa(&format!("_{c2s}._tcp.xmpp.a.example"), &[1; 32]);
+    test_server.records("a.example");
+    test_server.records("pubsub.a.example");
+    test_server.both("xmpp.a.example");
+    test_server.both("a.example");
+    let [c2s, _, s2s, ..] = test_server.ports;
+    test_server.dns.tlsa(&format!("_{c2s}._tcp.xmpp.a.example"), &[1; 32]);
     // The zone above is signed, and that of the machine is not.
-    house.dns.ds("a.example");
-    house.dns.soa("xmpp.a.example");
-    let all = house.check(6);
+    test_server.dns.ds("a.example");
+    test_server.dns.soa("xmpp.a.example");
+    let all = test_server.check(6);
     let warnings = said(&all, "a.example", "warning");
     assert!(!warnings.contains("although the zone is signed"), "{warnings}");
     let lines = records(&all, "a.example");
@@ -177,7 +177,7 @@ fn a_key_and_a_certificate_that_others_refuse_are_told() {
     assert!(server.end().success());
 
     // Without the server, nobody reaches it.
-    let all = house.check(6);
+    let all = test_server.check(6);
     let warnings = said(&all, "a.example", "warning");
     let text = format!("xmpp.a.example cannot be reached from here at 127.0.0.1:{c2s} (");
     assert!(warnings.contains(&text), "{warnings}");

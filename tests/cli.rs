@@ -409,7 +409,7 @@ fn what_an_account_does_with_strangers_is_shown_and_set() {
     place.run("user strangers nobody").ends_with(3);
 }
 
-/// Whoever opens a damaged log first makes it look sound: a command must say so, too.
+/// The first program that opens a damaged log repairs it, so a command must report the damage, too.
 #[test]
 fn a_command_tells_of_a_damaged_log() {
     let place = Place::new();

@@ -5,8 +5,6 @@
 
 #[path = "components/delegation.rs"]
 mod delegation;
-#[path = "components/house.rs"]
-mod house;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "components/presence.rs"]
@@ -15,5 +13,7 @@ mod presence;
 mod privileges;
 #[path = "components/streams.rs"]
 mod streams;
+#[path = "components/test_server.rs"]
+mod test_server;
 #[path = "support/trust.rs"]
 mod trust;

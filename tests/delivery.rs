@@ -68,7 +68,7 @@ async fn nothing_is_lost_doubled_or_disordered_by_cuts() {
     cutter::run("cuts", "", Duration::ZERO).await;
 }
 
-/// Who stays away longer than a session waits begins a new one, from the `h` of `<failed/>`.
+/// A client that stays away longer than its session waits begins a new one, from the `h` of `<failed/>`.
 #[tokio::test]
 async fn nothing_is_lost_doubled_or_disordered_when_sessions_end_by_cuts() {
     cutter::run("cuts that end sessions", "resume = \"1 s\"", Duration::from_millis(1500)).await;
@@ -94,7 +94,7 @@ async fn a_server_that_is_killed_while_it_ends_has_saved_the_sessions() {
     kill::run("restart cut short, resume", End::TerminateAndKill, 4, 4).await;
 }
 
-/// Who sends resumes, else it would not know what was counted.
+/// Clients that send resume their sessions; otherwise they would not know what was counted.
 #[tokio::test]
 async fn a_server_that_ends_in_good_order_has_all_for_new_sessions() {
     kill::run("restart, new sessions", End::Terminate, 4, 1).await;
@@ -111,7 +111,7 @@ async fn a_room_is_heard_without_gaps_through_cuts() {
     room::cuts("room, cuts", "", Duration::ZERO).await;
 }
 
-/// Who stays away longer than a session waits enters the room anew.
+/// A client that stays away longer than its session waits enters the room again.
 #[tokio::test]
 async fn a_room_is_heard_without_gaps_when_sessions_end_by_cuts() {
     room::cuts("room, cuts that end sessions", "resume = \"1 s\"", Duration::from_millis(1500))

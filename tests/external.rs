@@ -92,7 +92,7 @@ impl Authority {
 }
 
 /// A server with accounts for romeo, juliet and a very long name, which knows one authority or none.
-struct House {
+struct TestServer {
     data: tempfile::TempDir,
     server: Server,
     tasks: Tasks,
@@ -102,7 +102,7 @@ fn long_name() -> String {
     format!("{}@localhost", "long".repeat(50))
 }
 
-impl House {
+impl TestServer {
     async fn new(authority: Option<&Authority>) -> Self {
         let data = tempfile::tempdir().unwrap();
         let authority = authority.map(|authority| authority.pem.as_str());
@@ -243,27 +243,27 @@ const DIRECT: Way = Way { starttls: false, tls12: false, sasl2: false };
 #[tokio::test]
 async fn a_client_logs_in_by_the_address_in_its_certificate() {
     let authority = Authority::new("Verona");
-    let house = House::new(Some(&authority)).await;
+    let test_server = TestServer::new(Some(&authority)).await;
     let romeo = authority.certify(&["romeo@localhost"], |_| {});
     for starttls in [false, true] {
         for tls12 in [false, true] {
             for sasl2 in [false, true] {
                 let how = Way { starttls, tls12, sasl2 };
                 for authzid in ["", "romeo@localhost"] {
-                    let answer = house.login(&romeo, authzid, &how).await;
+                    let answer = test_server.login(&romeo, authzid, &how).await;
                     assert!(answer.contains("<success"), "{how:?} {authzid}: {answer}");
                     assert!(!sasl2 || answer.contains(">romeo@localhost<"), "{how:?}: {answer}");
                 }
             }
         }
     }
-    house.close().await;
+    test_server.close().await;
 }
 
 #[tokio::test]
 async fn the_certificate_says_which_account_is_meant() {
     let authority = Authority::new("Verona");
-    let house = House::new(Some(&authority)).await;
+    let test_server = TestServer::new(Some(&authority)).await;
     let (long, none, several) = (long_name(), "<not-authorized", "<invalid-authzid");
     for (addresses, authzid, expected) in [
         (vec!["romeo@localhost"], "juliet@localhost", several),
@@ -279,16 +279,16 @@ async fn the_certificate_says_which_account_is_meant() {
         (vec![&long], "", "<success"),
     ] {
         let client = authority.certify(&addresses, |_| {});
-        let answer = house.login(&client, authzid, &DIRECT).await;
+        let answer = test_server.login(&client, authzid, &DIRECT).await;
         assert!(answer.contains(expected), "{addresses:?} {authzid}: {answer}");
     }
-    house.close().await;
+    test_server.close().await;
 }
 
 #[tokio::test]
 async fn without_a_valid_certificate_there_is_no_such_login() {
     let (authority, other) = (Authority::new("Verona"), Authority::new("Mantua"));
-    let house = House::new(Some(&authority)).await;
+    let test_server = TestServer::new(Some(&authority)).await;
     let romeo = &["romeo@localhost"];
     let clients = [
         ("no certificate", None),
@@ -309,7 +309,7 @@ async fn without_a_valid_certificate_there_is_no_such_login() {
     ];
     for (what, client) in &clients {
         for how in [&DIRECT, &Way { starttls: true, tls12: true, sasl2: true }] {
-            let (mut connected, offered) = house.connect(client.as_ref(), how).await;
+            let (mut connected, offered) = test_server.connect(client.as_ref(), how).await;
             assert!(!offered.contains(EXTERNAL), "{what}: {offered}");
             let answer = connected.external("", how).await;
             assert!(answer.contains("<invalid-mechanism"), "{what}: {answer}");
@@ -320,13 +320,13 @@ async fn without_a_valid_certificate_there_is_no_such_login() {
             heard(&mut connected.0, "<success").await;
         }
     }
-    house.close().await;
+    test_server.close().await;
 }
 
 #[tokio::test]
 async fn a_certificate_that_its_authority_has_revoked_is_refused_from_the_next_reload_on() {
     let (authority, other) = (Authority::new("Verona"), Authority::new("Mantua"));
-    let house = House::new(Some(&authority)).await;
+    let test_server = TestServer::new(Some(&authority)).await;
     let certify = |by: &Authority, serial: u64| {
         let serial = SerialNumber::from(serial);
         by.certify(&["romeo@localhost"], |params| params.serial_number = Some(serial))
@@ -343,11 +343,11 @@ async fn a_certificate_that_its_authority_has_revoked_is_refused_from_the_next_r
         (Some(authority.revokes(&[7], 2020) + &other.revokes(&[], 4000)), [false, false, true]),
         (Some(authority.revokes(&[], 4000) + &other.revokes(&[8], 4000)), [true, true, false]),
     ] {
-        let config = House::config(house.data.path(), Some(&both), lists.as_deref());
-        house.server.reload(config).unwrap();
+        let config = TestServer::config(test_server.data.path(), Some(&both), lists.as_deref());
+        test_server.server.reload(config).unwrap();
         for (client, is_taken) in [&revoked, &valid, &foreign].into_iter().zip(expected) {
             for how in [&DIRECT, &Way { starttls: true, tls12: true, sasl2: true }] {
-                let (mut connected, offered) = house.connect(Some(client), how).await;
+                let (mut connected, offered) = test_server.connect(Some(client), how).await;
                 assert_eq!(offered.contains(EXTERNAL), is_taken, "{lists:?}: {offered}");
                 let answer = connected.external("", how).await;
                 let expected = if is_taken { "<success" } else { "<invalid-mechanism" };
@@ -355,18 +355,22 @@ async fn a_certificate_that_its_authority_has_revoked_is_refused_from_the_next_r
             }
         }
     }
-    house.close().await;
+    test_server.close().await;
 }
 
 #[tokio::test]
 async fn lists_that_cannot_be_read_are_refused_and_the_old_ones_stay() {
     let authority = Authority::new("Verona");
-    let house = House::new(Some(&authority)).await;
+    let test_server = TestServer::new(Some(&authority)).await;
     let romeo = authority.certify(&["romeo@localhost"], |params| {
         params.serial_number = Some(SerialNumber::from(7));
     });
     let load = |lists: &str| {
-        house.server.reload(House::config(house.data.path(), Some(&authority.pem), Some(lists)))
+        test_server.server.reload(TestServer::config(
+            test_server.data.path(),
+            Some(&authority.pem),
+            Some(lists),
+        ))
     };
     load(&authority.revokes(&[7], 4000)).unwrap();
     let binary = "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n";
@@ -379,30 +383,30 @@ async fn lists_that_cannot_be_read_are_refused_and_the_old_ones_stay() {
         let error = load(lists).unwrap_err().to_string();
         assert!(error.contains(why) && error.contains("revocation_lists"), "{error}");
     }
-    let (_, offered) = house.connect(Some(&romeo), &DIRECT).await;
+    let (_, offered) = test_server.connect(Some(&romeo), &DIRECT).await;
     assert!(!offered.contains(EXTERNAL), "{offered}");
-    house.close().await;
+    test_server.close().await;
 }
 
 #[tokio::test]
 async fn clients_are_asked_for_certificates_only_if_that_is_configured() {
     let authority = Authority::new("Verona");
-    let house = House::new(None).await;
+    let test_server = TestServer::new(None).await;
     let romeo = authority.certify(&["romeo@localhost"], |_| {});
-    let (_, offered) = house.connect(Some(&romeo), &DIRECT).await;
+    let (_, offered) = test_server.connect(Some(&romeo), &DIRECT).await;
     assert!(!offered.contains(EXTERNAL), "{offered}");
-    house.close().await;
+    test_server.close().await;
 }
 
 #[tokio::test]
 async fn a_certificate_whose_access_is_taken_away_is_refused() {
     let authority = Authority::new("Verona");
-    let house = House::new(Some(&authority)).await;
+    let test_server = TestServer::new(Some(&authority)).await;
     let phone = authority.certify(&["romeo@localhost"], |_| {});
     let desk = authority.certify(&["romeo@localhost"], |_| {});
     for (agent, shared) in [(None, ""), (Some(AGENT), "/d4565fa7-4d72-4749-b3d3-740edbf87770")] {
         let phone = if agent.is_none() { &phone } else { &desk };
-        let (mut client, _) = house.connect(Some(phone), &DIRECT).await;
+        let (mut client, _) = test_server.connect(Some(phone), &DIRECT).await;
         client.bind(agent).await;
         let list = "<iq type='get' id='1'><list xmlns='urn:xmpp:cam:0'/></iq>";
         client.0.write_all(list.as_bytes()).await.unwrap();
@@ -420,15 +424,15 @@ async fn a_certificate_whose_access_is_taken_away_is_refused() {
         // Whatever the client says of itself.
         for sasl2 in [false, true] {
             let how = Way { sasl2, ..DIRECT };
-            let answer = house.login(phone, "", &how).await;
+            let answer = test_server.login(phone, "", &how).await;
             assert!(answer.contains("<not-authorized"), "{answer}");
         }
         if agent.is_none() {
-            let answer = house.login(&desk, "", &DIRECT).await;
+            let answer = test_server.login(&desk, "", &DIRECT).await;
             assert!(answer.contains("<success"), "another certificate: {answer}");
         }
     }
-    house.close().await;
+    test_server.close().await;
 }
 
 const AGENT: &str = "<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/>";

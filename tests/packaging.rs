@@ -37,7 +37,7 @@ fn the_unit_calls_the_program_as_it_wants_to_be_called() {
     assert!(words.next().unwrap().ends_with("/waxwing"));
     takes(&words.collect::<Vec<_>>());
     assert!(!waxwing(&["serve", "--daemon", "--help"]).status.success(), "help hides nothing");
-    // SIGHUP is what reads the configuration anew, and the server tells systemd by itself.
+    // SIGHUP makes the server read the configuration again; the server itself notifies systemd.
     assert_eq!(values(&unit, "ExecReload"), ["/bin/kill -HUP $MAINPID"]);
     assert_eq!(values(&unit, "Type"), ["notify"]);
     // Who runs it, where its data are, and with which mode.

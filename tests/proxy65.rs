@@ -32,14 +32,14 @@ use waxwing::server::Server;
 use waxwing::storage::{MemoryStorage, NewAccount, Storage};
 use waxwing::tasks::Tasks;
 
-struct House {
+struct TestServer {
     server: Server,
     tasks: Tasks,
     proxy: SocketAddr,
     _data: TempDir,
 }
 
-impl House {
+impl TestServer {
     async fn new(options: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let text = format!(
@@ -161,15 +161,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_passes_in_both_directions_when_the_requester_has_activated_it() {
-    let house = House::new("").await;
-    let mut romeo = house.login().await;
-    let mut target = house.waits("s1").await;
+    let test_server = TestServer::new("").await;
+    let mut romeo = test_server.login().await;
+    let mut target = test_server.waits("s1").await;
     target.write_all(b"too early").await.unwrap();
     let refused = activate(&mut romeo, "s1").await;
     assert!(refused.contains("<not-allowed "), "one is connected: {refused}");
-    let mut requester = house.waits("s1").await;
-    house.waiting(2).await;
-    let (mut third, code) = house.connect("s1").await;
+    let mut requester = test_server.waits("s1").await;
+    test_server.waiting(2).await;
+    let (mut third, code) = test_server.connect("s1").await;
     assert_eq!(code, 2, "two are connected already");
     is_closed(&mut third).await;
     let refused = activate(&mut romeo, "s2").await;
@@ -198,56 +198,57 @@ async fn a_file_passes_in_both_directions_when_the_requester_has_activated_it() 
     );
     assert!(heard == file, "{} bytes", heard.len());
     assert_eq!(answer, b"thanks");
-    house.waiting(0).await;
-    house.close().await;
+    test_server.waiting(0).await;
+    test_server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_or_sends_much_before_waits_no_more() {
-    let house = House::new("").await;
-    let gone = house.waits("s1").await;
-    let mut loud = house.waits("s1").await;
-    house.waiting(2).await;
+    let test_server = TestServer::new("").await;
+    let gone = test_server.waits("s1").await;
+    let mut loud = test_server.waits("s1").await;
+    test_server.waiting(2).await;
     drop(gone);
-    house.waiting(1).await;
+    test_server.waiting(1).await;
     drop(loud.write_all(&[0; 100_000]).await);
     is_closed(&mut loud).await;
-    house.waiting(0).await;
-    let mut romeo = house.login().await;
+    test_server.waiting(0).await;
+    let mut romeo = test_server.login().await;
     let refused = activate(&mut romeo, "s1").await;
     assert!(refused.contains("<item-not-found "), "{refused}");
-    house.close().await;
+    test_server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_activates_is_closed() {
-    let house = House::new("limits.bytestream_wait = '5 s'\nlimits.handshake = '1 s'").await;
-    let mut silent = TcpStream::connect(house.proxy).await.unwrap();
-    let mut half = TcpStream::connect(house.proxy).await.unwrap();
+    let test_server =
+        TestServer::new("limits.bytestream_wait = '5 s'\nlimits.handshake = '1 s'").await;
+    let mut silent = TcpStream::connect(test_server.proxy).await.unwrap();
+    let mut half = TcpStream::connect(test_server.proxy).await.unwrap();
     half.write_all(b"\x05\x02\x00").await.unwrap();
-    let mut waits = house.waits("s1").await;
+    let mut waits = test_server.waits("s1").await;
     for io in [&mut silent, &mut half, &mut waits] {
         is_closed(io).await;
     }
-    house.waiting(0).await;
-    house.close().await;
+    test_server.waiting(0).await;
+    test_server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_cannot_fill_the_table() {
-    let house = House::new("budgets.waiting_bytestreams_per_address = 3").await;
+    let test_server = TestServer::new("budgets.waiting_bytestreams_per_address = 3").await;
     let mut all = Vec::new();
     for number in 0..3 {
-        all.push(house.waits(&number.to_string()).await);
+        all.push(test_server.waits(&number.to_string()).await);
     }
-    let mut more = TcpStream::connect(house.proxy).await.unwrap();
+    let mut more = TcpStream::connect(test_server.proxy).await.unwrap();
     is_closed(&mut more).await;
     drop(all.pop());
-    house.waiting(2).await;
+    test_server.waiting(2).await;
     // The place is free a moment after the table has forgotten the connection.
     let again = async {
         loop {
-            let mut io = TcpStream::connect(house.proxy).await.unwrap();
+            let mut io = TcpStream::connect(test_server.proxy).await.unwrap();
             drop(io.write_all(b"\x05\x01\x00").await);
             if matches!(io.read_exact(&mut [0; 2]).await, Ok(2)) {
                 return;
@@ -255,16 +256,16 @@ async fn strangers_cannot_fill_the_table() {
         }
     };
     timeout(PATIENCE, again).await.unwrap();
-    house.close().await;
+    test_server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_has_so_many_bytestreams() {
-    let house = House::new("budgets.bytestreams_per_account = 1").await;
-    let mut romeo = house.login().await;
+    let test_server = TestServer::new("budgets.bytestreams_per_account = 1").await;
+    let mut romeo = test_server.login().await;
     let mut open = Vec::new();
     for sid in ["s1", "s2"] {
-        open.push([house.waits(sid).await, house.waits(sid).await]);
+        open.push([test_server.waits(sid).await, test_server.waits(sid).await]);
     }
     assert!(activate(&mut romeo, "s1").await.contains("type='result'"));
     assert!(activate(&mut romeo, "s2").await.contains("<resource-constraint "));
@@ -273,16 +274,18 @@ async fn an_account_has_so_many_bytestreams() {
     is_closed(&mut second).await;
     let again = async { while !activate(&mut romeo, "s2").await.contains("type='result'") {} };
     timeout(PATIENCE, again).await.unwrap();
-    house.close().await;
+    test_server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bytestream_has_the_speed_of_its_budget() {
-    let house =
-        House::new("budgets.burst = '1 s'\nbudgets.bytestream_traffic_per_account = '200 KiB'")
-            .await;
-    let mut romeo = house.login().await;
-    let (mut target, mut requester) = (house.waits("s1").await, house.waits("s1").await);
+    let test_server = TestServer::new(
+        "budgets.burst = '1 s'\nbudgets.bytestream_traffic_per_account = '200 KiB'",
+    )
+    .await;
+    let mut romeo = test_server.login().await;
+    let (mut target, mut requester) =
+        (test_server.waits("s1").await, test_server.waits("s1").await);
     assert!(activate(&mut romeo, "s1").await.contains("type='result'"));
     let started = tokio::time::Instant::now();
     let mut read = vec![0; 600 * 1024];
@@ -291,14 +294,14 @@ async fn a_bytestream_has_the_speed_of_its_budget() {
     sent.unwrap();
     assert_eq!(heard.unwrap(), read.len());
     assert!(started.elapsed() > Duration::from_millis(1500), "{:?}", started.elapsed());
-    house.close().await;
+    test_server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_reads_waits_with_its_sender() {
-    let house = House::new("limits.bytestream_silence = '5 s'").await;
-    let mut romeo = house.login().await;
-    let (_target, mut requester) = (house.waits("s1").await, house.waits("s1").await);
+    let test_server = TestServer::new("limits.bytestream_silence = '5 s'").await;
+    let mut romeo = test_server.login().await;
+    let (_target, mut requester) = (test_server.waits("s1").await, test_server.waits("s1").await);
     assert!(activate(&mut romeo, "s1").await.contains("type='result'"));
     // In the end the bytestream is closed, since nothing moves.
     let piece = vec![7; 1 << 20];
@@ -310,5 +313,5 @@ async fn what_nobody_reads_waits_with_its_sender() {
         }
     };
     timeout(PATIENCE, filled).await.unwrap();
-    house.close().await;
+    test_server.close().await;
 }

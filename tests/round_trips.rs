@@ -26,13 +26,13 @@ use waxwing::tasks::Tasks;
 mod trust;
 
 /// A server with an account for romeo.
-struct House {
+struct TestServer {
     _data: tempfile::TempDir,
     server: Server,
     tasks: Tasks,
 }
 
-impl House {
+impl TestServer {
     async fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
         let text = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n";
@@ -99,8 +99,8 @@ const WISHES: &str = "<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'>\
 
 #[tokio::test]
 async fn a_login_with_a_token_takes_one_round_trip() {
-    let house = House::new().await;
-    let mut first = house.connect().await;
+    let test_server = TestServer::new().await;
+    let mut first = test_server.connect().await;
     let plain = STANDARD.encode("\0romeo\0secret");
     let login = format!(
         "{HEADER}<authenticate xmlns='urn:xmpp:sasl:2' mechanism='PLAIN'>\
@@ -112,7 +112,7 @@ async fn a_login_with_a_token_takes_one_round_trip() {
     let (token, _) = rest.split_once('\'').unwrap();
     drop(first);
 
-    let mut client = house.connect().await;
+    let mut client = test_server.connect().await;
     let mut mac = Hmac::<Sha256>::new_from_slice(token.as_bytes()).unwrap();
     mac.update(b"Initiator");
     let proof = [b"romeo\0", &mac.finalize().into_bytes()[..]].concat();
@@ -127,14 +127,14 @@ async fn a_login_with_a_token_takes_one_round_trip() {
         assert!(answer.contains(wanted), "no {wanted} in {answer}");
     }
     assert_eq!(client.trips, 1);
-    house.close().await;
+    test_server.close().await;
 }
 
 /// For comparison: the same session by RFC 6120 alone, with PLAIN. SCRAM takes one more.
 #[tokio::test]
 async fn a_classic_login_takes_six_round_trips() {
-    let house = House::new().await;
-    let mut client = house.connect().await;
+    let test_server = TestServer::new().await;
+    let mut client = test_server.connect().await;
     client.trip(HEADER, (FEATURES, 1)).await;
     let plain = STANDARD.encode("\0romeo\0secret");
     let auth =
@@ -147,5 +147,5 @@ async fn a_classic_login_takes_six_round_trips() {
     let carbons = "<iq type='set' id='2'><enable xmlns='urn:xmpp:carbons:2'/></iq>";
     client.trip(carbons, ("id='2'", 1)).await;
     assert_eq!(client.trips, 6);
-    house.close().await;
+    test_server.close().await;
 }

@@ -10,8 +10,6 @@ mod denied;
 mod forged;
 #[path = "servers/greedy.rs"]
 mod greedy;
-#[path = "servers/house.rs"]
-mod house;
 #[path = "servers/last_items.rs"]
 mod last_items;
 #[path = "servers/managed.rs"]
@@ -20,6 +18,8 @@ mod managed;
 mod peer;
 #[path = "servers/remote.rs"]
 mod remote;
+#[path = "servers/test_server.rs"]
+mod test_server;
 #[path = "support/trust.rs"]
 mod trust;
 #[path = "servers/unreachable.rs"]

@@ -4,19 +4,17 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
 
-#[path = "streams/cursed.rs"]
-mod cursed;
 #[path = "support/faulty.rs"]
 #[expect(dead_code, reason = "conversations use the rest of it")]
 mod faulty;
 #[path = "streams/headers.rs"]
 mod headers;
-#[path = "streams/house.rs"]
-mod house;
 #[path = "streams/many.rs"]
 mod many;
 #[path = "streams/negotiation.rs"]
 mod negotiation;
+#[path = "streams/panicking_storage.rs"]
+mod panicking_storage;
 #[path = "support/peer.rs"]
 mod peer;
 #[path = "streams/records.rs"]
@@ -25,5 +23,7 @@ mod records;
 mod resumption;
 #[path = "streams/stanzas.rs"]
 mod stanzas;
+#[path = "streams/test_server.rs"]
+mod test_server;
 #[path = "support/trust.rs"]
 mod trust;

@@ -22,13 +22,13 @@ mod trust;
 const DOMAINS: [&str; 2] = ["a.example", "b.example"];
 
 /// A server of both domains, with certificates that it has made.
-struct House {
+struct TestServer {
     data: tempfile::TempDir,
     server: Server,
     tasks: Tasks,
 }
 
-impl House {
+impl TestServer {
     async fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
         let hosts = DOMAINS.map(|domain| format!("[[host]]\ndomain = '{domain}'\n")).concat();
@@ -106,20 +106,20 @@ async fn heard(io: &mut (impl AsyncReadExt + Unpin), end: &str) -> String {
 
 #[tokio::test]
 async fn by_starttls_the_certificate_is_that_of_the_domain_of_the_stream() {
-    let house = House::new().await;
+    let test_server = TestServer::new().await;
     for to in DOMAINS {
         for sni in [None, Some("a.example"), Some("b.example"), Some("xmpp.elsewhere.example")] {
-            let (owner, answer) = house.starttls(to, sni).await;
+            let (owner, answer) = test_server.starttls(to, sni).await;
             assert_eq!(owner, to, "{sni:?}");
             assert!(answer.contains(&format!("from='{to}'")), "{answer}");
         }
     }
-    house.tasks.stop(Duration::from_secs(5)).await;
+    test_server.tasks.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
 async fn with_tls_first_the_certificate_is_that_of_the_name_asked_for() {
-    let house = House::new().await;
+    let test_server = TestServer::new().await;
     for (sni, expected) in [
         (Some("a.example"), "a.example"),
         (Some("b.example"), "b.example"),
@@ -130,18 +130,18 @@ async fn with_tls_first_the_certificate_is_that_of_the_name_asked_for() {
     ] {
         // The stream may be to either domain: the client has seen the certificate and knows.
         for to in DOMAINS {
-            let io = house.connect("direct_tls");
-            let (owner, answer) = house.secured(io, to, sni).await;
+            let io = test_server.connect("direct_tls");
+            let (owner, answer) = test_server.secured(io, to, sni).await;
             assert_eq!(owner, expected, "{sni:?}");
             assert!(answer.contains(&format!("from='{to}'")), "{answer}");
         }
     }
-    house.tasks.stop(Duration::from_secs(5)).await;
+    test_server.tasks.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]
 async fn each_port_serves_streams_and_http_as_the_client_asks_by_alpn() {
-    let house = House::new().await;
+    let test_server = TestServer::new().await;
     for (listener, protocols, is_http) in [
         ("direct_tls", &[][..], false),
         ("direct_tls", &["xmpp-client"], false),
@@ -155,7 +155,7 @@ async fn each_port_serves_streams_and_http_as_the_client_asks_by_alpn() {
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let name = ServerName::try_from("a.example").unwrap();
         let connector = TlsConnector::from(Arc::new(config));
-        let mut tls = connector.connect(name, house.connect(listener)).await.unwrap();
+        let mut tls = connector.connect(name, test_server.connect(listener)).await.unwrap();
         let expected = match (protocols, is_http) {
             ([], _) => None,
             (_, true) => Some(&b"http/1.1"[..]),
@@ -170,7 +170,7 @@ async fn each_port_serves_streams_and_http_as_the_client_asks_by_alpn() {
             heard(&mut tls, "</stream:features>").await;
         }
     }
-    house.tasks.stop(Duration::from_secs(5)).await;
+    test_server.tasks.stop(Duration::from_secs(5)).await;
 }
 
 #[tokio::test]

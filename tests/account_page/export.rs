@@ -146,7 +146,7 @@ async fn items_that_change_meanwhile_leave_nothing_else_out() {
     house.close().await;
 }
 
-/// A download that is under way: the server waits for the browser to take more.
+/// A download that has begun: the server waits for the browser to take more.
 async fn begun<'a>(house: &'a House) -> (Browser<'a>, tokio::io::DuplexStream) {
     let romeo = house.account("romeo@localhost", "soldierly").await;
     publish(house.storage(), &romeo, 0..200).await;
@@ -157,7 +157,7 @@ async fn begun<'a>(house: &'a House) -> (Browser<'a>, tokio::io::DuplexStream) {
     (browser, io)
 }
 
-/// Whoever takes a byte now and then keeps nobody else from a download.
+/// A browser that reads one byte now and then must not keep others from a download.
 #[tokio::test]
 async fn a_download_has_so_much_time() {
     let house = House::new(QUICK).await;

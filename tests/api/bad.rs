@@ -2,25 +2,25 @@
 
 use futures_util::future::join_all;
 
-use crate::house::{House, JSON, user};
+use crate::test_server::{JSON, TestServer, user};
 
 #[tokio::test]
 async fn nobody_does_what_no_token_allows() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let (read, send) =
-        (house.token("romeo", "read", None).await, house.token("romeo", "send", None).await);
+        (server.token("romeo", "read", None).await, server.token("romeo", "send", None).await);
     let message = r#"{"to": "juliet@localhost", "body": "x"}"#;
     for token in
         ["", "x", "waxwing_", "Bearer", &read[1..], &format!("{read}x"), &read.to_uppercase()]
     {
         for request in ["GET /api/v1/messages", "GET /api/v1/events", "POST /api/v1/messages"] {
-            let answer = house.ask(token, request, message).await;
+            let answer = server.ask(token, request, message).await;
             assert_eq!((answer.status, answer.problem()), (401, "unauthorized"), "{token}");
             assert!(answer.head.contains("www-authenticate: bearer realm="), "{answer:?}");
         }
     }
     // Not in the address, and not in another scheme.
-    let answer = house.get("", &format!("messages?access_token={read}")).await;
+    let answer = server.get("", &format!("messages?access_token={read}")).await;
     assert_eq!(answer.problem(), "unauthorized");
     for line in [
         format!("Basic {read}"),
@@ -28,31 +28,31 @@ async fn nobody_does_what_no_token_allows() {
         format!("Bearer {read}\r\nAuthorization: Bearer {read}"),
     ] {
         let request = format!("GET /api/v1/messages\r\nAuthorization: {line}\r\n");
-        assert_eq!(house.ask("", &request, "").await.problem(), "unauthorized", "{line}");
+        assert_eq!(server.ask("", &request, "").await.problem(), "unauthorized", "{line}");
     }
     for (token, request) in [
         (&send, "GET /api/v1/messages"),
         (&send, "GET /api/v1/events"),
         (&read, "POST /api/v1/messages"),
     ] {
-        let answer = house.ask(token, request, message).await;
+        let answer = server.ask(token, request, message).await;
         assert_eq!((answer.status, answer.problem()), (403, "lacks-scope"), "{request}");
         assert!(answer.head.contains("error=\"insufficient_scope\""), "{answer:?}");
     }
-    let archive = house.server.state().storage.archive();
+    let archive = server.server.state().storage.archive();
     assert_eq!(archive.waiting_count(&user("juliet")).await.unwrap(), 0);
-    house.server.state().running.get().unwrap().remove_account(&user("romeo")).await.unwrap();
-    assert_eq!(house.get(&read, "messages").await.problem(), "unauthorized");
-    house.close().await;
+    server.server.state().running.get().unwrap().remove_account(&user("romeo")).await.unwrap();
+    assert_eq!(server.get(&read, "messages").await.problem(), "unauthorized");
+    server.close().await;
 }
 
 #[tokio::test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 async fn each_mistake_has_its_problem() {
-    let house = House::new("").await;
-    let token = house.token("romeo", "read send", None).await;
+    let server = TestServer::new("").await;
+    let token = server.token("romeo", "read send", None).await;
     let get = async |path: &str| {
-        let answer = house.get(&token, path).await;
+        let answer = server.get(&token, path).await;
         let problem = answer.problem().to_owned();
         (answer.status, problem)
     };
@@ -78,20 +78,20 @@ async fn each_mistake_has_its_problem() {
         assert_eq!(get(&format!("events?{query}")).await, is(400, "bad-request"), "{query}");
     }
     let request = "GET /api/v1/events\r\nLast-Event-ID: yesterday\r\n";
-    assert_eq!(house.ask(&token, request, "").await.problem(), "bad-request");
+    assert_eq!(server.ask(&token, request, "").await.problem(), "bad-request");
     for (request, allow) in [
         ("DELETE /api/v1/messages", "get, head, post"),
         ("OPTIONS /api/v1/messages", "get, head, post"),
         ("POST /api/v1/events", "get"),
         ("PUT /api/v1/openapi.json", "get, head"),
     ] {
-        let answer = house.ask(&token, request, "").await;
+        let answer = server.ask(&token, request, "").await;
         assert_eq!((answer.status, answer.problem()), (405, "method-not-allowed"), "{request}");
         assert!(answer.head.contains(&format!("allow: {allow}\r\n")), "{answer:?}");
     }
     let message = r#"{"to": "juliet@localhost", "body": "x"}"#;
     for kind in ["", "Content-Type: text/plain\r\n", "Content-Type: application/jsonx\r\n"] {
-        let answer = house.ask(&token, &format!("POST /api/v1/messages\r\n{kind}"), message).await;
+        let answer = server.ask(&token, &format!("POST /api/v1/messages\r\n{kind}"), message).await;
         assert_eq!((answer.status, answer.problem()), (415, "unsupported-media-type"), "{kind}");
     }
     for body in [
@@ -106,92 +106,93 @@ async fn each_mistake_has_its_problem() {
         r#"{"to": "juliet@localhost", "body": "x\u0000"}"#,
         r#"{"to": "juliet@@localhost", "body": "x"}"#,
     ] {
-        let answer = house.send(&token, body).await;
+        let answer = server.send(&token, body).await;
         assert_eq!((answer.status, answer.problem()), (400, "bad-request"), "{body}");
         assert!(answer.json["detail"].is_string(), "{answer:?}");
     }
     let long = format!(r#"{{"to": "juliet@localhost", "body": "{}"}}"#, "x".repeat(1 << 20));
-    let answer = house.send(&token, &long).await;
+    let answer = server.send(&token, &long).await;
     assert_eq!((answer.status, answer.problem()), (413, "too-large"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_message_that_is_refused_is_told_with_its_condition() {
-    let house = House::new("").await;
-    let token = house.token("romeo", "read send", None).await;
+    let server = TestServer::new("").await;
+    let token = server.token("romeo", "read send", None).await;
     for (to, condition) in [
         ("nobody@localhost", "service-unavailable"),
         ("localhost", "service-unavailable"),
         ("garden@conference.localhost", "not-acceptable"),
     ] {
         let answer =
-            house.send(&token, &format!(r#"{{"to": "{to}", "body": "x", "id": "{to}"}}"#)).await;
+            server.send(&token, &format!(r#"{{"to": "{to}", "body": "x", "id": "{to}"}}"#)).await;
         assert_eq!((answer.status, answer.problem()), (422, "not-delivered"), "{to}");
         let told = answer.json["condition"].as_str().unwrap();
         assert_eq!(told, condition, "{to}");
     }
-    let all = house.get(&token, "messages").await;
+    let all = server.get(&token, "messages").await;
     assert_eq!(all.json["messages"].as_array().unwrap().len(), 0, "{all:?}");
     // One that was refused may be sent again with its id.
-    let again = house.send(&token, r#"{"to": "juliet@localhost", "body": "x", "id": "localhost"}"#);
+    let again =
+        server.send(&token, r#"{"to": "juliet@localhost", "body": "x", "id": "localhost"}"#);
     assert_eq!(again.await.status, 201);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn only_pages_that_are_named_may_use_it() {
-    let house = House::new("[api]\norigins = [\"https://bot.example\"]").await;
-    let token = house.token("romeo", "read", None).await;
+    let server = TestServer::new("[api]\norigins = [\"https://bot.example\"]").await;
+    let token = server.token("romeo", "read", None).await;
     for (origin, is_allowed) in [("https://bot.example", true), ("https://other.example", false)] {
         for (method, status) in [("GET", 200), ("OPTIONS", if is_allowed { 204 } else { 405 })] {
             let request = format!("{method} /api/v1/messages\r\nOrigin: {origin}\r\n");
-            let answer = house.ask(&token, &request, "").await;
+            let answer = server.ask(&token, &request, "").await;
             assert_eq!(answer.status, status, "{answer:?}");
             let line = format!("access-control-allow-origin: {origin}\r\n");
             assert_eq!(answer.head.contains(&line), is_allowed, "{answer:?}");
         }
     }
-    house.close().await;
-    let house = House::new("").await;
+    server.close().await;
+    let server = TestServer::new("").await;
     let request = "GET /api/v1/openapi.json\r\nOrigin: https://bot.example\r\n";
-    let answer = house.ask("", request, "").await;
+    let answer = server.ask("", request, "").await;
     assert_eq!((answer.status, &answer.json["openapi"]), (200, &"3.1.0".into()));
     assert!(!answer.head.contains("access-control"), "{answer:?}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn it_can_be_switched_off_and_needs_tls_and_an_archive() {
-    let house = House::new("[api]\nenabled = false").await;
-    let token = house.token("romeo", "read", None).await;
+    let server = TestServer::new("[api]\nenabled = false").await;
+    let token = server.token("romeo", "read", None).await;
     for path in ["messages", "events", "openapi.json"] {
-        assert_eq!(house.get(&token, path).await.problem(), "not-found", "{path}");
+        assert_eq!(server.get(&token, path).await.problem(), "not-found", "{path}");
     }
-    house.close().await;
-    let house = House::new("proxies = []").await;
-    let token = house.token("romeo", "read", None).await;
-    let answer = house.get(&token, "messages").await;
+    server.close().await;
+    let server = TestServer::new("proxies = []").await;
+    let token = server.token("romeo", "read", None).await;
+    let answer = server.get(&token, "messages").await;
     assert_eq!((answer.status, answer.problem()), (403, "not-secure"));
-    house.close().await;
-    let house = House::new("[archive]\nenabled = false").await;
-    let token = house.token("romeo", "read send", None).await;
+    server.close().await;
+    let server = TestServer::new("[archive]\nenabled = false").await;
+    let token = server.token("romeo", "read send", None).await;
     for path in ["messages", "events"] {
-        assert_eq!(house.get(&token, path).await.problem(), "archive-off", "{path}");
+        assert_eq!(server.get(&token, path).await.problem(), "archive-off", "{path}");
     }
-    let sent = house.send(&token, r#"{"to": "juliet@localhost", "body": "x"}"#).await;
+    let sent = server.send(&token, r#"{"to": "juliet@localhost", "body": "x"}"#).await;
     assert_eq!((sent.status, &sent.json["stanza_id"]), (201, &serde_json::Value::Null));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_over_its_budget_must_wait() {
-    let house = House::new("[budgets]\nwork_per_account = 10\nburst = \"1 s\"").await;
-    let token = house.token("romeo", "send read", None).await;
+    let server = TestServer::new("[budgets]\nwork_per_account = 10\nburst = \"1 s\"").await;
+    let token = server.token("romeo", "send read", None).await;
     let mut statuses = Vec::new();
     for n in 0..20 {
         let body = format!(r#"{{"to": "juliet@localhost", "body": "{n}"}}"#);
-        let all = join_all((0..12).map(|_| house.send(&token, &body))).await;
+        let all = join_all((0..12).map(|_| server.send(&token, &body))).await;
         statuses.extend(all.iter().map(|answer| answer.status));
         if statuses.contains(&429) {
             break;
@@ -201,6 +202,6 @@ async fn an_account_over_its_budget_must_wait() {
     crate::pass::pass(std::time::Duration::from_secs(600)).await;
     let body = r#"{"to": "juliet@localhost", "body": "later"}"#;
     let request = format!("POST /api/v1/messages\r\n{JSON}");
-    assert_eq!(house.ask(&token, &request, body).await.status, 201);
-    house.close().await;
+    assert_eq!(server.ask(&token, &request, body).await.status, 201);
+    server.close().await;
 }

@@ -1,4 +1,4 @@
-//! Requests that are too large or too slow, and clients that send nothing any more.
+//! Requests that are too large or too slow, and clients that stop sending.
 
 use std::time::Duration;
 

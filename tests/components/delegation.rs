@@ -1,7 +1,7 @@
 //! Namespaces that a component answers instead of the server (XEP-0355).
 
-use crate::house::House;
 use crate::peer::Peer;
+use crate::test_server::TestServer;
 
 const NS: &str = "urn:xmpp:delegation:2";
 const OPTIONS: &str = "delegate = { 'urn:example:notes' = [], 'jabber:iq:private' = ['node'], \
@@ -9,8 +9,8 @@ const OPTIONS: &str = "delegate = { 'urn:example:notes' = [], 'jabber:iq:private
     'urn:xmpp:delegation:2:bare:disco#items:*' = [] }";
 
 /// A component that was told of its namespaces, and has said what is announced for them.
-async fn component(house: &House) -> Peer {
-    let mut irc = house.component().await;
+async fn component(server: &TestServer) -> Peer {
+    let mut irc = server.component().await;
     let heard = irc.hears("</message>").await;
     for expected in [
         "<message from='localhost' to='irc.localhost' id='".to_owned(),
@@ -85,9 +85,9 @@ async fn until(peer: &mut Peer, said: &str, wanted: &str) -> String {
 
 #[tokio::test]
 async fn a_request_in_a_delegated_namespace_is_answered_by_the_component() {
-    let house = House::new(OPTIONS).await;
-    let mut romeo = house.romeo().await;
-    let mut irc = component(&house).await;
+    let server = TestServer::new(OPTIONS).await;
+    let mut romeo = server.romeo().await;
+    let mut irc = component(&server).await;
     for to in ["", " to='romeo@localhost'", " to='localhost'", " to='juliet@localhost'"] {
         romeo.say(notes("n1").replace(" id=", &format!("{to} id="))).await;
         let heard = irc.hears("</delegation></iq>").await;
@@ -106,14 +106,14 @@ async fn a_request_in_a_delegated_namespace_is_answered_by_the_component() {
     // To a device: it is not for the server.
     romeo.say(notes("n2").replace(" id=", " to='romeo@localhost/orchard' id=")).await;
     romeo.hears("<notes ").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn an_answer_that_is_not_to_the_request_is_none() {
-    let house = House::new(OPTIONS).await;
-    let mut romeo = house.romeo().await;
-    let mut irc = component(&house).await;
+    let server = TestServer::new(OPTIONS).await;
+    let mut romeo = server.romeo().await;
+    let mut irc = component(&server).await;
     for inner in [
         "<iq xmlns='jabber:client' to='juliet@localhost' id='n1' type='result'/>",
         "<iq xmlns='jabber:client' to='romeo@localhost/orchard' id='n2' type='result'/>",
@@ -146,21 +146,21 @@ async fn an_answer_that_is_not_to_the_request_is_none() {
     // That is told at once.
     let heard = romeo.hears("<service-unavailable ").await;
     assert!(heard.contains("id='n1' type='error'"), "{heard}");
-    let table = house.server.state().shared::<waxwing::host::components::Components>();
+    let table = server.server.state().shared::<waxwing::host::components::Components>();
     while table.is_connected("irc.localhost") {
         tokio::task::yield_now().await;
     }
     romeo.say(notes("n3")).await;
     let heard = romeo.hears("<service-unavailable ").await;
     assert!(heard.contains("id='n3' type='error'"), "{heard}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn the_server_answers_what_lacks_the_attribute_and_what_the_component_asks() {
-    let house = House::new(&format!("{OPTIONS}\nroster = 'both'")).await;
-    let mut romeo = house.romeo().await;
-    let mut irc = house.component().await;
+    let server = TestServer::new(&format!("{OPTIONS}\nroster = 'both'")).await;
+    let mut romeo = server.romeo().await;
+    let mut irc = server.component().await;
     irc.hears("<delegation ").await;
     romeo
         .say("<iq type='get' id='1'><query xmlns='jabber:iq:private'><a xmlns='b'/></query></iq>")
@@ -174,14 +174,14 @@ async fn the_server_answers_what_lacks_the_attribute_and_what_the_component_asks
     irc.say(notes("3").replace(" id=", " from='irc.localhost' to='localhost' id=")).await;
     let heard = irc.hears("</error></iq>").await;
     assert!(heard.contains("to='irc.localhost' id='3' type='error'"), "{heard}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn what_a_component_announces_for_its_namespaces_is_announced_by_the_server() {
-    let house = House::new(OPTIONS).await;
-    let mut romeo = house.romeo().await;
-    let mut irc = component(&house).await;
+    let server = TestServer::new(OPTIONS).await;
+    let mut romeo = server.romeo().await;
+    let mut irc = component(&server).await;
     let asks = |to: &str, node: &str, what: &str| {
         format!(
             "<iq type='get' id='d' to='{to}'>\
@@ -208,7 +208,7 @@ async fn what_a_component_announces_for_its_namespaces_is_announced_by_the_serve
         let heard = romeo.hears("</iq>").await;
         assert!(heard.contains("id='d' type='result'") && heard.contains("<x/>"), "{heard}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 /// A component asks this in the name of juliet.
@@ -222,15 +222,15 @@ fn for_juliet(component: &str, kind: &str, payload: &str) -> String {
 
 #[tokio::test]
 async fn what_a_component_asks_for_a_user_is_answered_by_the_server_or_by_another_component() {
-    let house = House::new(
+    let server = TestServer::new(
         "delegate = { 'urn:example:notes' = [], 'jabber:iq:private' = [] }\n\
          iq = { 'jabber:iq:private' = 'both' }\n\
          [[component]]\ndomain = 'sms.localhost'\nsecret = 'north'\n\
          iq = { 'urn:example:notes' = 'get' }",
     )
     .await;
-    let mut irc = house.component().await;
-    let mut sms = house.component_at("sms.localhost").await;
+    let mut irc = server.component().await;
+    let mut sms = server.component_at("sms.localhost").await;
     sms.hears("<privilege ").await;
     // The component that answers in the namespace.
     let query = "<query xmlns='jabber:iq:private'><a xmlns='b'>c</a></query>";
@@ -259,14 +259,14 @@ async fn what_a_component_asks_for_a_user_is_answered_by_the_server_or_by_anothe
     answers(&mut irc, outer.split('\'').next().unwrap(), &result).await;
     let heard = sms.hears("</privilege></iq>").await;
     assert!(heard.contains("id='inner' type='result'>") && heard.contains("dagger"), "{heard}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn what_a_component_has_announced_is_announced_while_it_is_connected() {
-    let house =
-        House::new("delegate = { 'urn:example:notes' = [], 'jabber:iq:private' = [] }").await;
-    let mut romeo = house.romeo().await;
+    let server =
+        TestServer::new("delegate = { 'urn:example:notes' = [], 'jabber:iq:private' = [] }").await;
+    let mut romeo = server.romeo().await;
     let ask = "<iq type='get' id='d' to='localhost'>\
                <query xmlns='http://jabber.org/protocol/disco#info'/></iq>";
     // Nobody answers in its namespaces.
@@ -274,7 +274,7 @@ async fn what_a_component_has_announced_is_announced_while_it_is_connected() {
     let heard = romeo.hears("</iq>").await;
     assert!(!heard.contains("jabber:iq:private") && heard.contains("<feature "), "{heard}");
     for _ in 0..2 {
-        let mut irc = house.component().await;
+        let mut irc = server.component().await;
         irc.hears("<delegation ").await;
         for _ in 0..4 {
             let heard = irc.hears("</iq>").await;
@@ -288,7 +288,7 @@ async fn what_a_component_has_announced_is_announced_while_it_is_connected() {
         }
         until(&mut romeo, ask, "urn:example:more").await;
         drop(irc);
-        let table = house.server.state().shared::<waxwing::host::components::Components>();
+        let table = server.server.state().shared::<waxwing::host::components::Components>();
         while table.is_connected("irc.localhost") {
             tokio::task::yield_now().await;
         }
@@ -296,5 +296,5 @@ async fn what_a_component_has_announced_is_announced_while_it_is_connected() {
         let heard = romeo.hears("</iq>").await;
         assert!(!heard.contains("urn:example:more"), "{heard}");
     }
-    house.close().await;
+    server.close().await;
 }

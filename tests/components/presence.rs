@@ -1,7 +1,7 @@
 //! Components that see the presence of users and of their contacts (XEP-0356 §7).
 
-use crate::house::House;
 use crate::peer::Peer;
+use crate::test_server::TestServer;
 
 /// The next presence that the peer hears.
 async fn presence(peer: &mut Peer) -> String {
@@ -10,8 +10,8 @@ async fn presence(peer: &mut Peer) -> String {
 }
 
 /// A component that was told of its privileges.
-async fn component(house: &House) -> Peer {
-    let mut irc = house.component().await;
+async fn component(server: &TestServer) -> Peer {
+    let mut irc = server.component().await;
     irc.hears("</message>").await;
     irc
 }
@@ -26,13 +26,13 @@ async fn hears_no_presence(irc: &mut Peer) {
 
 #[tokio::test]
 async fn a_component_sees_when_users_come_and_go() {
-    let house = House::new("presence = 'managed_entity'").await;
-    let mut romeo = house.romeo().await;
-    let mut irc = component(&house).await;
-    // Who was there before.
+    let server = TestServer::new("presence = 'managed_entity'").await;
+    let mut romeo = server.romeo().await;
+    let mut irc = component(&server).await;
+    // Users who were online before.
     let heard = presence(&mut irc).await;
     assert!(heard.starts_with("from='romeo@localhost/orchard' to='irc.localhost'"), "{heard}");
-    let mut juliet = house.client("juliet", "balcony").await;
+    let mut juliet = server.client("juliet", "balcony").await;
     let heard = presence(&mut irc).await;
     assert!(heard.starts_with("from='juliet@localhost/balcony' to='irc.localhost'"), "{heard}");
     // Only the first presence, and the last.
@@ -51,27 +51,28 @@ async fn a_component_sees_when_users_come_and_go() {
     assert!(heard.contains("from='romeo@localhost/orchard'"), "{heard}");
     assert!(heard.contains("type='unavailable'"), "{heard}");
     hears_no_presence(&mut irc).await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_component_without_the_privilege_sees_nobody() {
-    let house = House::new("roster = 'get'").await;
-    let mut irc = component(&house).await;
-    let _romeo = house.romeo().await;
+    let server = TestServer::new("roster = 'get'").await;
+    let mut irc = component(&server).await;
+    let _romeo = server.romeo().await;
     hears_no_presence(&mut irc).await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_component_sees_the_contacts_of_users_each_once() {
     let other = "[[component]]\ndomain = 'sms.localhost'\nsecret = 'north'";
-    let house =
-        House::new(&format!("presence = 'roster'\nroster = 'get'\nroster_push = false\n{other}"))
-            .await;
-    let mut romeo = house.romeo().await;
-    let mut juliet = house.client("juliet", "balcony").await;
-    let mut sms = house.component_at("sms.localhost").await;
+    let server = TestServer::new(&format!(
+        "presence = 'roster'\nroster = 'get'\nroster_push = false\n{other}"
+    ))
+    .await;
+    let mut romeo = server.romeo().await;
+    let mut juliet = server.client("juliet", "balcony").await;
+    let mut sms = server.component_at("sms.localhost").await;
     // A contact of both, at another component.
     for (user, name) in [(&mut romeo, "romeo"), (&mut juliet, "juliet")] {
         user.say("<presence to='nurse@sms.localhost' type='subscribe'/>").await;
@@ -82,7 +83,7 @@ async fn a_component_sees_the_contacts_of_users_each_once() {
         .await;
         user.hears("subscription='to'").await;
     }
-    let mut irc = component(&house).await;
+    let mut irc = component(&server).await;
     let mut both = [presence(&mut irc).await, presence(&mut irc).await];
     both.sort();
     assert!(both[0].contains("from='juliet@localhost/balcony'"), "{both:?}");
@@ -112,11 +113,11 @@ async fn a_component_sees_the_contacts_of_users_each_once() {
     // What a component that comes later is told.
     irc.say("</stream:stream>").await;
     irc.hears("</stream:stream>").await;
-    let table = house.server.state().shared::<waxwing::host::components::Components>();
+    let table = server.server.state().shared::<waxwing::host::components::Components>();
     while table.is_connected("irc.localhost") {
         tokio::task::yield_now().await;
     }
-    let mut irc = component(&house).await;
+    let mut irc = component(&server).await;
     let heard = irc.hears("<show>away</show>").await;
     assert!(heard.contains("from='nurse@sms.localhost/x'"), "{heard}");
     assert!(heard.contains("from='juliet@localhost/balcony'"), "{heard}");
@@ -124,5 +125,5 @@ async fn a_component_sees_the_contacts_of_users_each_once() {
         .await;
     let heard = presence(&mut irc).await;
     assert!(heard.contains("type='unavailable'"), "{heard}");
-    house.close().await;
+    server.close().await;
 }

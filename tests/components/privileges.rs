@@ -1,7 +1,7 @@
 //! What components may do in the name of users (XEP-0356).
 
-use crate::house::House;
 use crate::peer::Peer;
+use crate::test_server::TestServer;
 
 const ALL: &str = "roster = 'both'\nmessage = 'outgoing'\niq = { 'jabber:iq:private' = 'both', \
     'urn:xmpp:ping' = 'get', 'jabber:iq:version' = 'get' }";
@@ -40,8 +40,8 @@ async fn is_refused(peer: &mut Peer, said: &str, condition: &str) {
 
 #[tokio::test]
 async fn privileges_are_told_after_the_handshake() {
-    let house = House::new(ALL).await;
-    let mut irc = house.component().await;
+    let server = TestServer::new(ALL).await;
+    let mut irc = server.component().await;
     let heard = irc.hears("</message>").await;
     assert!(heard.starts_with("<message from='localhost' to='irc.localhost' id='"), "{heard}");
     let expected = format!(
@@ -55,24 +55,24 @@ async fn privileges_are_told_after_the_handshake() {
     ] {
         assert!(heard.contains(namespace), "{heard}");
     }
-    house.close().await;
+    server.close().await;
 
-    let house = House::new("roster = 'get'\nroster_push = false").await;
-    let mut irc = house.component().await;
+    let server = TestServer::new("roster = 'get'\nroster_push = false").await;
+    let mut irc = server.component().await;
     let heard = irc.hears("</message>").await;
     assert!(
         heard.contains("<perm access='roster' type='get' push='false'/></privilege>"),
         "{heard}"
     );
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_component_is_told_when_its_privileges_change() {
-    let house = House::new("roster = 'both'\niq = { 'urn:xmpp:ping' = 'get' }").await;
-    let mut irc = house.component().await;
+    let server = TestServer::new("roster = 'both'\niq = { 'urn:xmpp:ping' = 'get' }").await;
+    let mut irc = server.component().await;
     irc.hears("</message>").await;
-    house.reload("roster = 'get'\nroster_push = false\nmessage = 'outgoing'");
+    server.reload("roster = 'get'\nroster_push = false\nmessage = 'outgoing'");
     let heard = irc.hears("</message>").await;
     let expected = format!(
         "<privilege xmlns='{NS}'><perm access='roster' type='get' push='false'/>\
@@ -83,18 +83,18 @@ async fn a_component_is_told_when_its_privileges_change() {
     assert!(heard.contains(&expected), "{heard}");
     is_refused(&mut irc, &roster("set", "1", "<item jid='a@b'/>"), "forbidden").await;
     // What has not changed is not told.
-    house.reload("roster = 'get'\nroster_push = false\nmessage = 'outgoing'");
+    server.reload("roster = 'get'\nroster_push = false\nmessage = 'outgoing'");
     irc.say(roster("get", "2", "")).await;
     let heard = irc.hears("id='2'").await;
     assert!(!heard.contains("<message"), "{heard}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_component_reads_and_changes_the_roster_of_a_user() {
-    let house = House::new(ALL).await;
-    let mut juliet = house.client("juliet", "balcony").await;
-    let mut irc = house.component().await;
+    let server = TestServer::new(ALL).await;
+    let mut juliet = server.client("juliet", "balcony").await;
+    let mut irc = server.component().await;
     irc.hears("</message>").await;
     irc.say(roster("set", "1", "<item jid='nurse@irc.localhost' name='Nurse'/>")).await;
     juliet.hears("jid='nurse@irc.localhost' name='Nurse'").await;
@@ -137,13 +137,13 @@ async fn a_component_reads_and_changes_the_roster_of_a_user() {
     .await;
     let nobody = roster("get", "6", "").replace("juliet@", "nobody@");
     is_refused(&mut irc, &nobody, "item-not-found").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_component_may_do_only_what_it_was_granted() {
-    let house = House::new("roster = 'set'\niq = { 'urn:xmpp:ping' = 'none' }").await;
-    let mut irc = house.component().await;
+    let server = TestServer::new("roster = 'set'\niq = { 'urn:xmpp:ping' = 'none' }").await;
+    let mut irc = server.component().await;
     let heard = irc.hears("</message>").await;
     assert!(
         heard.contains("><perm access='roster' type='set' push='false'/></privilege>"),
@@ -160,23 +160,23 @@ async fn a_component_may_do_only_what_it_was_granted() {
         let ping = format!("<iq xmlns='jabber:client' type='get' id='i'><ping xmlns='{ns}'/></iq>");
         is_refused(&mut irc, &asked("juliet@localhost", "get", &ping), "forbidden").await;
     }
-    house.close().await;
+    server.close().await;
 
-    let house = House::new("").await;
-    let mut irc = house.component().await;
+    let server = TestServer::new("").await;
+    let mut irc = server.component().await;
     is_refused(&mut irc, &roster("get", "2", ""), "forbidden").await;
     is_refused(&mut irc, &roster("set", "3", "<item jid='a@b'/>"), "forbidden").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_message_in_the_name_of_a_user_is_archived_and_copied() {
-    let house = House::new(ALL).await;
-    let mut romeo = house.romeo().await;
-    let mut juliet = house.client("juliet", "balcony").await;
+    let server = TestServer::new(ALL).await;
+    let mut romeo = server.romeo().await;
+    let mut juliet = server.client("juliet", "balcony").await;
     juliet.say("<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>").await;
     juliet.hears("id='c'").await;
-    let mut irc = house.component().await;
+    let mut irc = server.component().await;
     irc.hears("</message>").await;
     let message = "<message xmlns='jabber:client' from='juliet@localhost' to='romeo@localhost' \
                    type='chat' id='m1'><body>By the gateway</body></message>";
@@ -197,14 +197,14 @@ async fn a_message_in_the_name_of_a_user_is_archived_and_copied() {
     irc.say(written("localhost", &message.replace("juliet@localhost", "localhost"))).await;
     let heard = romeo.hears("</message>").await;
     assert!(heard.contains("<message from='localhost' to='romeo@localhost'"), "{heard}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_message_in_the_name_of_others_is_refused() {
-    let house = House::new(ALL).await;
-    let mut romeo = house.romeo().await;
-    let mut irc = house.component().await;
+    let server = TestServer::new(ALL).await;
+    let mut romeo = server.romeo().await;
+    let mut irc = server.component().await;
     irc.hears("</message>").await;
     let body = "<body>No</body>";
     for (from, condition) in [
@@ -234,13 +234,13 @@ async fn a_message_in_the_name_of_others_is_refused() {
     romeo.say("<iq type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>").await;
     let heard = romeo.hears("id='end'").await;
     assert!(!heard.contains(body), "{heard}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_request_in_the_name_of_a_user_is_answered_to_the_component() {
-    let house = House::new(ALL).await;
-    let mut irc = house.component().await;
+    let server = TestServer::new(ALL).await;
+    let mut irc = server.component().await;
     irc.hears("</message>").await;
     let mark = "<mark xmlns='urn:x'>here</mark>";
     let query = |content: &str, kind: &str, id: &str| {
@@ -289,13 +289,13 @@ async fn a_request_in_the_name_of_a_user_is_answered_to_the_component() {
     );
     assert_eq!(heard.matches("<service-unavailable ").count(), 1, "{heard}");
     irc.hears("</iq>").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_request_in_the_name_of_others_is_refused() {
-    let house = House::new(ALL).await;
-    let mut irc = house.component().await;
+    let server = TestServer::new(ALL).await;
+    let mut irc = server.component().await;
     irc.hears("</message>").await;
     let ping = |from: &str| {
         format!(
@@ -328,10 +328,10 @@ async fn a_request_in_the_name_of_others_is_refused() {
     let anonymous = ping("").replace(" id='i'", "");
     is_refused(&mut irc, &asked("juliet@localhost", "get", &anonymous), "bad-request").await;
     // A client has no privileges.
-    let mut romeo = house.romeo().await;
+    let mut romeo = server.romeo().await;
     let asked = asked("juliet@localhost", "get", &ping("")).replace(" from='irc.localhost'", "");
     is_refused(&mut romeo, &asked, "service-unavailable").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -344,11 +344,11 @@ async fn a_request_that_the_server_answers_for_clients_is_answered_for_a_compone
         "jabber:iq:register",
     ];
     let granted = namespaces.map(|ns| format!("'{ns}' = 'both'")).join(", ");
-    let house = House::new(&format!("iq = {{ {granted} }}")).await;
-    let mut juliet = house.client("juliet", "balcony").await;
+    let server = TestServer::new(&format!("iq = {{ {granted} }}")).await;
+    let mut juliet = server.client("juliet", "balcony").await;
     juliet.say("<iq type='get' id='b'><blocklist xmlns='urn:xmpp:blocking'/></iq>").await;
     juliet.hears("id='b'").await;
-    let mut irc = house.component().await;
+    let mut irc = server.component().await;
     irc.hears("</message>").await;
     for (kind, to, payload, expected) in [
         (
@@ -395,5 +395,5 @@ async fn a_request_that_the_server_answers_for_clients_is_answered_for_a_compone
         assert!(heard.contains(expected), "{payload}: {heard}");
     }
     juliet.hears("<block xmlns='urn:xmpp:blocking'><item jid='tybalt@localhost'/>").await;
-    house.close().await;
+    server.close().await;
 }

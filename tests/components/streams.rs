@@ -5,11 +5,11 @@ use std::time::Duration;
 use waxwing::host::command::ServerControl as _;
 use waxwing::host::components::Components;
 
-use crate::house::{House, ends_with, header};
+use crate::test_server::{TestServer, ends_with, header};
 
 #[tokio::test]
 async fn a_stream_that_is_not_that_of_a_component_ends_with_the_reason() {
-    let house = House::new("[auth]\nslow_addresses = false").await;
+    let server = TestServer::new("[auth]\nslow_addresses = false").await;
     for (said, condition) in [
         (header("irc.localhost", "jabber:client"), "invalid-namespace"),
         (header("irc.localhost", "jabber:component:connect"), "invalid-namespace"),
@@ -21,35 +21,35 @@ async fn a_stream_that_is_not_that_of_a_component_ends_with_the_reason() {
         ("<message/>".to_owned(), "bad-format"),
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), "bad-format"),
     ] {
-        let mut peer = house.connect();
+        let mut peer = server.connect();
         peer.say(said).await;
         // RFC 6120 §4.9.1.2: an error comes in a stream.
         let heard = ends_with(&mut peer, condition).await;
         assert!(heard.contains("<stream:stream xmlns='jabber:component:accept'"), "{heard}");
     }
     for instead in ["<handshake>0</handshake>", "<handshake/>", "<message to='a@b' from='c@d'/>"] {
-        let mut peer = house.connect();
+        let mut peer = server.connect();
         peer.say(header("irc.localhost", NS)).await;
         peer.say(instead).await;
         ends_with(&mut peer, "not-authorized").await;
     }
-    let mut wrong = house.tries("irc.localhost", "south").await;
+    let mut wrong = server.tries("irc.localhost", "south").await;
     ends_with(&mut wrong, "not-authorized").await;
-    house.close().await;
+    server.close().await;
 }
 
 const NS: &str = "jabber:component:accept";
 
 #[tokio::test]
 async fn a_component_is_an_item_of_its_host_and_talks_to_users() {
-    let house = House::new("").await;
-    let mut romeo = house.romeo().await;
+    let server = TestServer::new("").await;
+    let mut romeo = server.romeo().await;
     let items = "<iq type='get' id='1' to='localhost'>\
                  <query xmlns='http://jabber.org/protocol/disco#items'/></iq>";
     romeo.say(items).await;
     let heard = romeo.hears("</iq>").await;
     assert!(!heard.contains("irc.localhost"), "{heard}");
-    let mut irc = house.component().await;
+    let mut irc = server.component().await;
     romeo.say(items).await;
     let heard = romeo.hears("</iq>").await;
     assert!(heard.contains("jid='irc.localhost' name='IRC'"), "{heard}");
@@ -81,12 +81,12 @@ async fn a_component_is_an_item_of_its_host_and_talks_to_users() {
     irc.hears("<bad-request ").await;
     irc.say("</stream:stream>").await;
     irc.hears("</stream:stream>").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_component_sends_in_its_own_name_only() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     for (stanza, condition) in [
         ("<message from='romeo@localhost' to='romeo@localhost'/>", "invalid-from"),
         ("<message from='a@other.localhost' to='romeo@localhost'/>", "invalid-from"),
@@ -97,24 +97,24 @@ async fn a_component_sends_in_its_own_name_only() {
         ("<log xmlns='jabber:component:accept' from='irc.localhost'/>", "unsupported-stanza-type"),
         ("<message from='irc.localhost' to='romeo@localhost'><a></message>", "not-well-formed"),
     ] {
-        let mut irc = house.component().await;
+        let mut irc = server.component().await;
         irc.say(stanza).await;
         ends_with(&mut irc, condition).await;
     }
-    let mut irc = house.component().await;
+    let mut irc = server.component().await;
     irc.say("<message from='irc.localhost' to='romeo@localhost'><body>").await;
     let much = "x".repeat(1 << 16);
     for _ in 0..5 {
         irc.say(&much).await;
     }
     ends_with(&mut irc, "policy-violation").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn who_writes_to_a_component_that_is_away_is_told() {
-    let house = House::new("").await;
-    let mut romeo = house.romeo().await;
+    let server = TestServer::new("").await;
+    let mut romeo = server.romeo().await;
     for told in ["is away", "is away again"] {
         romeo
             .say("<message to='a@irc.localhost' type='chat' id='m'><body>Hi</body></message>")
@@ -124,10 +124,10 @@ async fn who_writes_to_a_component_that_is_away_is_told() {
             heard.contains("<remote-server-timeout ") && heard.contains("type='error'"),
             "{told}: {heard}"
         );
-        let mut irc = house.component().await;
+        let mut irc = server.component().await;
         irc.say("</stream:stream>").await;
         irc.hears("</stream:stream>").await;
-        let table = house.server.state().shared::<Components>();
+        let table = server.server.state().shared::<Components>();
         while table.is_connected("irc.localhost") {
             tokio::task::yield_now().await;
         }
@@ -136,14 +136,14 @@ async fn who_writes_to_a_component_that_is_away_is_told() {
         .say("<iq type='get' id='9' to='irc.localhost'><query xmlns='jabber:iq:version'/></iq>")
         .await;
     romeo.hears("<remote-server-timeout ").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn contacts_at_a_component_that_has_come_back_are_asked_for_their_presence() {
-    let house = House::new("").await;
-    let mut romeo = house.romeo().await;
-    let mut irc = house.component().await;
+    let server = TestServer::new("").await;
+    let mut romeo = server.romeo().await;
+    let mut irc = server.component().await;
     romeo.say("<presence to='a@irc.localhost' type='subscribe'/>").await;
     let heard = irc.hears("<presence ").await + &irc.hears(">").await;
     assert!(
@@ -153,11 +153,11 @@ async fn contacts_at_a_component_that_has_come_back_are_asked_for_their_presence
     irc.say("<presence from='a@irc.localhost' to='romeo@localhost' type='subscribed'/>").await;
     romeo.hears("subscription='to'").await;
     drop(irc);
-    let table = house.server.state().shared::<Components>();
+    let table = server.server.state().shared::<Components>();
     while table.is_connected("irc.localhost") {
         tokio::task::yield_now().await;
     }
-    let mut irc = house.component().await;
+    let mut irc = server.component().await;
     let heard = irc.hears("type='probe'").await;
     assert!(
         heard.contains("from='romeo@localhost'") && heard.contains("to='a@irc.localhost'"),
@@ -166,15 +166,15 @@ async fn contacts_at_a_component_that_has_come_back_are_asked_for_their_presence
     irc.say("<presence from='a@irc.localhost/x' to='romeo@localhost'><show>dnd</show></presence>")
         .await;
     romeo.hears("<show>dnd</show>").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_component_has_as_many_connections_as_it_may_and_domains_below_its_own() {
-    let house = House::new("connections = 2\nsubdomains = true").await;
-    let mut romeo = house.romeo().await;
-    let mut both = [house.component().await, house.component().await];
-    let mut third = house.tries("irc.localhost", "north").await;
+    let server = TestServer::new("connections = 2\nsubdomains = true").await;
+    let mut romeo = server.romeo().await;
+    let mut both = [server.component().await, server.component().await];
+    let mut third = server.tries("irc.localhost", "north").await;
     ends_with(&mut third, "conflict").await;
     for number in 0..20 {
         romeo
@@ -184,7 +184,7 @@ async fn a_component_has_as_many_connections_as_it_may_and_domains_below_its_own
             .await;
     }
     // Each comes to one of the two.
-    assert_eq!(house.server.state().shared::<Components>().of("irc.localhost").len(), 2);
+    assert_eq!(server.server.state().shared::<Components>().of("irc.localhost").len(), 2);
     let mut seen = 0;
     while seen < 20 {
         for irc in &mut both {
@@ -199,26 +199,26 @@ async fn a_component_has_as_many_connections_as_it_may_and_domains_below_its_own
         .await;
     romeo.hears("from='a1@x.irc.localhost/y'").await;
     assert_eq!(seen, 20);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn wrong_secrets_are_answered_late() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let began = tokio::time::Instant::now();
     for _ in 0..12 {
-        let mut wrong = house.tries("irc.localhost", "south").await;
+        let mut wrong = server.tries("irc.localhost", "south").await;
         ends_with(&mut wrong, "not-authorized").await;
     }
     assert!(began.elapsed() > Duration::from_secs(20), "{:?}", began.elapsed());
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn what_was_not_written_when_the_connection_breaks_goes_back() {
-    let house = House::new("").await;
-    let mut romeo = house.romeo().await;
-    let irc = house.component().await;
+    let server = TestServer::new("").await;
+    let mut romeo = server.romeo().await;
+    let irc = server.component().await;
     // More than the connection takes. Several are written at once.
     let body = "x".repeat(6000);
     for number in 0..100 {
@@ -242,15 +242,15 @@ async fn what_was_not_written_when_the_connection_breaks_goes_back() {
     let first = back[0];
     assert_eq!(back, (first..100).collect::<Vec<_>>());
     assert!((30..50).contains(&first), "{first}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_wrong_secrets_hold_up_nobody_else() {
-    let house = House::new("[[component]]\ndomain = 'sms.localhost'\nsecret = 'west'").await;
+    let server = TestServer::new("[[component]]\ndomain = 'sms.localhost'\nsecret = 'west'").await;
     let began = tokio::time::Instant::now();
     for _ in 0..1000 {
-        let mut wrong = house.tries("irc.localhost", "south").await;
+        let mut wrong = server.tries("irc.localhost", "south").await;
         ends_with(&mut wrong, "not-authorized").await;
     }
     // An attacker has a guess every few seconds.
@@ -258,53 +258,53 @@ async fn a_thousand_wrong_secrets_hold_up_nobody_else() {
     // At the same time: most get no answer to their guess, not even if it is right.
     let mut all = Vec::new();
     for _ in 0..200 {
-        all.push(house.tries("irc.localhost", "south").await);
+        all.push(server.tries("irc.localhost", "south").await);
     }
-    let mut right = house.tries("irc.localhost", "north").await;
+    let mut right = server.tries("irc.localhost", "north").await;
     ends_with(&mut right, "not-authorized").await;
     let began = tokio::time::Instant::now();
     for domain in ["irc.localhost", "sms.localhost"] {
         let secret = if domain == "irc.localhost" { "north" } else { "west" };
-        let mut other = house.tries_from(2, domain, secret).await;
+        let mut other = server.tries_from(2, domain, secret).await;
         other.hears("<handshake/>").await;
     }
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_component_is_added_and_removed_while_the_server_runs() {
-    let mut house = House::new("").await;
-    let mut romeo = house.romeo().await;
+    let mut server = TestServer::new("").await;
+    let mut romeo = server.romeo().await;
     let section = "[[component]]\ndomain = 'sms.localhost'\nsecret = 'west'\nroster = 'get'";
-    assert!(house.server.set_component("sms.localhost", Some(section)).await.unwrap());
-    let mut sms = house.tries("sms.localhost", "west").await;
+    assert!(server.server.set_component("sms.localhost", Some(section)).await.unwrap());
+    let mut sms = server.tries("sms.localhost", "west").await;
     sms.hears("<perm access='roster' type='get' push='true'/>").await;
     romeo.say("<message to='a@sms.localhost'><body>Hi</body></message>").await;
     sms.hears("<body>Hi</body>").await;
     // A reload of the configuration, and a restart.
-    house.reload("connections = 2");
-    assert_eq!(house.server.components().len(), 2);
-    house.restart("").await;
-    let mut sms = house.tries("sms.localhost", "west").await;
+    server.reload("connections = 2");
+    assert_eq!(server.server.components().len(), 2);
+    server.restart("").await;
+    let mut sms = server.tries("sms.localhost", "west").await;
     sms.hears("<handshake/>").await;
     // With another secret it is another component.
     let section = section.replace("west", "east");
-    assert!(house.server.set_component("sms.localhost", Some(&section)).await.unwrap());
+    assert!(server.server.set_component("sms.localhost", Some(&section)).await.unwrap());
     ends_with(&mut sms, "reset").await;
-    let mut sms = house.tries("sms.localhost", "east").await;
+    let mut sms = server.tries("sms.localhost", "east").await;
     sms.hears("<handshake/>").await;
-    assert!(house.server.set_component("sms.localhost", None).await.unwrap());
+    assert!(server.server.set_component("sms.localhost", None).await.unwrap());
     ends_with(&mut sms, "reset").await;
-    assert!(!house.server.set_component("sms.localhost", None).await.unwrap());
-    let mut gone = house.connect();
+    assert!(!server.server.set_component("sms.localhost", None).await.unwrap());
+    let mut gone = server.connect();
     gone.say(header("sms.localhost", NS)).await;
     ends_with(&mut gone, "host-unknown").await;
     // What the configuration has, counts more.
     let section = "[[component]]\ndomain = 'irc.localhost'\nsecret = 'west'";
     for _ in 0..2 {
-        assert!(house.server.set_component("irc.localhost", Some(section)).await.unwrap());
+        assert!(server.server.set_component("irc.localhost", Some(section)).await.unwrap());
     }
-    house.component().await;
-    house.close().await;
+    server.component().await;
+    server.close().await;
 }

@@ -31,7 +31,7 @@ pub(crate) async fn read(
     .await
 }
 
-/// Shows each row of an archive, oldest first: of one's own, or of that which `to` says.
+/// Shows each row of an archive, oldest first: of the client's own, or of the one at `to`.
 pub(crate) async fn pages(
     wire: &mut Wire,
     to: &str,

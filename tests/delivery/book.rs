@@ -83,5 +83,5 @@ impl Book {
 
 /// Long: the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// For messages that are acknowledged, to those who are online: nothing holds them up any more.
+/// How long acknowledged messages may take to users who are online: nothing delays them any more.
 const ARRIVAL: Duration = Duration::from_secs(10);

@@ -1,7 +1,7 @@
 //! All chance comes from one seed, `WAXWING_SEED`, and all sizes from `WAXWING_PROOF`.
 //!
-//! The seed repeats what is decided: who cuts what after how many bytes, who sends when. Which task
-//! runs first is the system's; a rare fault may need several runs with one seed.
+//! The seed repeats all decisions: which connection is cut after how many bytes, and which client sends when. The
+//! system decides which task runs first, so a rare fault may need several runs with one seed.
 
 use std::time::Duration;
 

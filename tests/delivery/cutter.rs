@@ -16,7 +16,7 @@ pub(crate) async fn run(name: &str, limits: &str, away_longer: Duration) {
     let chance = Chance::from_environment(name);
     let mut stage = Stage::new(&["anna", "bert"], limits, chance).await;
     stage.book.write(|ledger| ledger.must_resume = away_longer.is_zero());
-    let server = stage.house.address().borrow().expect("it runs");
+    let server = stage.server.address().borrow().expect("it runs");
     let network = stage.chance.fork();
     let proxy = Proxy::start(server, size.cuts, network, stage.book.clone()).await;
     let address = watch::Sender::new(Some(proxy.address));

@@ -14,25 +14,25 @@ pub(crate) async fn run(name: &str) {
     let mut refused = 0;
     for round in 0..size.rounds {
         taken(&stage, size.messages / 2).await;
-        let room = stage.house.largest_file() + 50_000 + stage.chance.below(100_000);
-        stage.house.limit_files(Some(room));
+        let room = stage.server.largest_file() + 50_000 + stage.chance.below(100_000);
+        stage.server.limit_files(Some(room));
         refused += 30;
         stage.book.until("answered with errors", |ledger| ledger.refused_count() >= refused).await;
         refused = stage.book.read(|ledger| ledger.refused_count());
-        let running = stage.house.status()["running"].clone();
+        let running = stage.server.status()["running"].clone();
         if running != true {
             stage.book.write(|ledger| ledger.wrong(format!("status: running is {running}")));
         }
-        stage.house.limit_files(None);
+        stage.server.limit_files(None);
         // It takes messages again, without a restart.
         taken(&stage, size.messages / 4).await;
         if round % 2 == 1 {
-            stage.house.limit_files(Some(stage.house.largest_file() + 20_000));
+            stage.server.limit_files(Some(stage.server.largest_file() + 20_000));
             stage.book.until("refused more", |l| l.refused_count() > refused + 20).await;
-            stage.house.limit_files(None);
+            stage.server.limit_files(None);
         }
-        stage.house.terminate().await;
-        stage.house.start().await;
+        stage.server.terminate().await;
+        stage.server.start().await;
         refused = stage.book.read(|ledger| ledger.refused_count());
     }
     stage.settle(&ONLINE).await;

@@ -47,11 +47,11 @@ pub(crate) async fn end_amid(stage: &mut Stage, size: &Size, end: End) {
     let moment = stage.chance.millis(10);
     sleep(moment).await;
     match end {
-        End::Kill => stage.house.kill().await,
-        End::Terminate => stage.house.terminate().await,
-        End::TerminateAndKill => stage.house.terminate_and_kill().await,
+        End::Kill => stage.server.kill().await,
+        End::Terminate => stage.server.terminate().await,
+        End::TerminateAndKill => stage.server.terminate_and_kill().await,
     }
-    stage.house.start().await;
+    stage.server.start().await;
 }
 
 /// The devices that are always online.
@@ -59,14 +59,14 @@ pub(crate) fn enter(stage: &mut Stage, senders: u64, recipients: u64, pace: u64)
     for (account, neighbour) in [("anna", "bert"), ("bert", "carl"), ("carl", "anna")] {
         let peers = vec![neighbour, "dora", "emil", "fred", "gina", "hana"];
         let habits = Habits { peers, pace, resumes: senders, ..Habits::default() };
-        stage.enter(account, habits, stage.house.address());
+        stage.enter(account, habits, stage.server.address());
     }
     let dora = Habits { resumes: recipients, ..Habits::default() };
-    stage.enter("dora", dora, stage.house.address());
+    stage.enter("dora", dora, stage.server.address());
     let hana = Habits { resumes: recipients, away: 150, drops: Some(150), ..Habits::default() };
-    stage.enter("hana", hana, stage.house.address());
+    stage.enter("hana", hana, stage.server.address());
     let emil = Habits { managed: false, ..Habits::default() };
-    stage.enter("emil", emil, stage.house.address());
+    stage.enter("emil", emil, stage.server.address());
 }
 
 /// Three who send; Dora is online with stream management, Emil without, Hana on a bad network; Fred

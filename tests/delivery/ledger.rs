@@ -127,7 +127,7 @@ pub(crate) struct Ledger {
     archives: Vec<Account>,
     /// What was said in the room, and heard.
     room: RoomRecord,
-    /// So many messages may be sent in all.
+    /// How many messages may be sent in all.
     pub(crate) quota: usize,
     /// The disk is full now and then: messages may be answered with errors, and that one was
     /// delivered may not be written down, so that it comes again, with the same stanza-id.

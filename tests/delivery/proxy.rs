@@ -75,9 +75,9 @@ struct Fate {
     /// It is cut after so many bytes: those of the client, or those of the server.
     up: bool,
     bytes: u64,
-    /// The other direction goes on for so long.
+    /// How long the other direction goes on.
     half: Duration,
-    /// Then nothing moves for so long, at either end.
+    /// How long nothing moves after that, at each end.
     client: (Duration, Cut),
     server: (Duration, Cut),
 }

@@ -18,7 +18,7 @@ pub(crate) async fn cuts(name: &str, limits: &str, away_longer: Duration) {
     let size = Size::from_environment();
     let mut stage = open(name, limits).await;
     stage.book.write(|ledger| ledger.must_resume = away_longer.is_zero());
-    let server = stage.house.address().borrow().expect("it runs");
+    let server = stage.server.address().borrow().expect("it runs");
     let network = stage.chance.fork();
     let proxy = Proxy::start(server, size.cuts, network, stage.book.clone()).await;
     let address = watch::Sender::new(Some(proxy.address));
@@ -43,7 +43,7 @@ pub(crate) async fn ends(name: &str, end: End, writers: u64, listeners: u64) {
         if account == "emil" {
             habits = Habits { away: 150, drops: Some(150), ..habits };
         }
-        stage.enter(account, habits, stage.house.address());
+        stage.enter(account, habits, stage.server.address());
     }
     let count = OCCUPANTS.len() as u32;
     stage.book.until("everybody online", |ledger| ledger.session_count() >= count).await;
@@ -60,7 +60,7 @@ async fn open(name: &str, limits: &str) -> Stage {
     let chance = Chance::from_environment(name);
     let accounts: Vec<Account> = OCCUPANTS.into_iter().chain([OWNER]).collect();
     let stage = Stage::new(&accounts, limits, chance).await;
-    let address = stage.house.address().borrow().expect("it runs");
+    let address = stage.server.address().borrow().expect("it runs");
     let made = owner::makes_the_room(address).await;
     stage.complain(OWNER, made);
     stage
@@ -86,7 +86,7 @@ async fn close(mut stage: Stage, name: &str, more: &str) {
 /// Says something until everybody has heard it at the same time: some may be on their way back into the room.
 async fn last_word(stage: &Stage) -> bool {
     for number in 1..=LAST_WORDS {
-        let address = *stage.house.address().borrow();
+        let address = *stage.server.address().borrow();
         let Some(address) = address else { return false };
         let word = RoomKey { from: OWNER, number };
         let said = owner::says(address, word, &stage.book).await;
@@ -99,7 +99,7 @@ async fn last_word(stage: &Stage) -> bool {
 }
 
 async fn read_archive(stage: &Stage) {
-    let address = *stage.house.address().borrow();
+    let address = *stage.server.address().borrow();
     let Some(address) = address else { return };
     let read = owner::reads_the_archive(address, &stage.book).await;
     stage.complain(OWNER, read);

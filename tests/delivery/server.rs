@@ -20,7 +20,7 @@ use super::client::PASSWORD;
 use super::ledger::Account;
 
 /// A server. Killed if the test fails.
-pub(crate) struct House {
+pub(crate) struct TestServer {
     place: TempDir,
     book: Book,
     running: Option<Running>,
@@ -39,7 +39,7 @@ struct Running {
     lines: watch::Receiver<()>,
 }
 
-impl House {
+impl TestServer {
     /// With these accounts, and lines of the section `[limits]`. Not started yet.
     pub(crate) fn new(accounts: &[Account], limits: &str, book: &Book) -> Self {
         let place = tempfile::tempdir().unwrap();
@@ -54,7 +54,7 @@ impl House {
         );
         std::fs::write(place.path().join("waxwing.toml"), config).unwrap();
         DirBuilder::new().mode(0o700).create(place.path().join("data")).unwrap();
-        let house = Self {
+        let server = Self {
             place,
             book: book.clone(),
             running: None,
@@ -62,11 +62,11 @@ impl House {
             log: Log::default(),
         };
         let lines: String = accounts.iter().map(|user| format!("{user} {PASSWORD}\n")).collect();
-        let mut import = house.command(&["user", "import"]);
+        let mut import = server.command(&["user", "import"]);
         let mut child = import.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success(), "the accounts cannot be made");
-        house
+        server
     }
 
     pub(crate) async fn start(&mut self) {
@@ -207,7 +207,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for TestServer {
     fn drop(&mut self) {
         if let Some(Running { child, .. }) = &mut self.running {
             drop(child.kill());

@@ -13,12 +13,12 @@ use super::chance::{Chance, say};
 use super::client::Trouble;
 use super::device::{Device, Habits, Phase};
 use super::ledger::Account;
-use super::server::House;
+use super::server::TestServer;
 
 pub(crate) struct Stage {
     pub(crate) book: Book,
     pub(crate) chance: Chance,
-    pub(crate) house: House,
+    pub(crate) server: TestServer,
     pub(crate) phase: watch::Sender<Phase>,
     accounts: Vec<Account>,
     devices: JoinSet<Device>,
@@ -28,12 +28,12 @@ impl Stage {
     /// A running server with these accounts and lines of the section `[limits]`.
     pub(crate) async fn new(accounts: &[Account], limits: &str, chance: Chance) -> Self {
         let book = Book::new(accounts);
-        let mut house = House::new(accounts, limits, &book);
-        house.start().await;
+        let mut server = TestServer::new(accounts, limits, &book);
+        server.start().await;
         Self {
             book,
             chance,
-            house,
+            server,
             phase: watch::Sender::new(Phase::Talk),
             accounts: accounts.to_vec(),
             devices: JoinSet::new(),
@@ -92,7 +92,7 @@ impl Stage {
             self.visit(account).await;
         }
         for account in self.accounts.clone() {
-            let Some(address) = *self.house.address().borrow() else { return };
+            let Some(address) = *self.server.address().borrow() else { return };
             let read = archive::read(address, account, &self.book).await;
             self.complain(account, read);
         }
@@ -100,7 +100,7 @@ impl Stage {
 
     /// An account logs in, takes what waits for it, and leaves.
     pub(crate) async fn visit(&mut self, account: Account) {
-        let Some(address) = *self.house.address().borrow() else { return };
+        let Some(address) = *self.server.address().borrow() else { return };
         let mut device = Device::new(account, Habits::default(), &self.book, self.chance.fork());
         let visited = device.visit(address).await;
         self.complain(account, visited);
@@ -115,8 +115,8 @@ impl Stage {
 
     /// Ends the server, says what there was, and fails if the promise was not kept.
     pub(crate) async fn judge(mut self, name: &str, more: &str) {
-        self.house.terminate().await;
-        let panics = self.house.panics();
+        self.server.terminate().await;
+        let panics = self.server.panics();
         self.book.read(|ledger| {
             let verdict = ledger.verdict();
             say(&format!(
@@ -135,7 +135,7 @@ impl Stage {
                 "{name}: {}\nThe log of the server:\n{}{}",
                 ledger.story(&verdict),
                 panics.join("\n"),
-                self.house.log_tail(),
+                self.server.log_tail(),
             );
         });
     }

@@ -1,5 +1,5 @@
-//! A store of objects with the interface of S3, in this process. It checks signatures by itself, as the documentation of
-//! AWS says (Signature Version 4, "Authenticating requests: using query parameters").
+//! A store of objects with the interface of S3, in this process. It has its own check of signatures, written after the
+//! documentation of AWS (Signature Version 4, "Authenticating requests: using query parameters").
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ pub(crate) struct Store {
     /// Method and path of each request.
     pub(crate) asked: Mutex<Vec<(String, String)>>,
     pub(crate) fault: Mutex<Fault>,
-    /// Each PUT takes one permit for ever: without one it waits.
+    /// Each PUT uses up one permit, and waits while there is none.
     pub(crate) puts: Semaphore,
     pub(crate) secret: &'static str,
 }

@@ -1,6 +1,6 @@
 //! Users of two servers talk to each other.
 
-use super::house::{Authority, Pair, Two};
+use super::test_server::{Authority, Pair, Two};
 
 #[tokio::test]
 async fn messages_and_requests_go_both_ways_in_order() {

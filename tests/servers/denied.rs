@@ -1,7 +1,7 @@
 //! Domains that administrators allow and deny by commands.
 
-use super::house::Two;
 use super::peer::Peer;
+use super::test_server::Two;
 
 async fn is_refused(client: &mut Peer, to: &str, condition: &str) {
     client.say(format!("<message to='x@{to}' type='chat' id='{to}'><body/></message>")).await;

@@ -1,14 +1,14 @@
 //! What a server must not believe: forged addresses, wrong certificates, keys and answers that nobody asked for.
 
-use super::house::{Authority, House, Pair, free_port};
 use super::remote::{DIALBACK, Listening, login, open};
+use super::test_server::{Authority, Pair, TestServer, free_port};
 
 #[tokio::test]
 async fn only_what_is_proven_is_believed() {
     let authority = Authority::new();
-    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
+    let (server, at) = TestServer::that_knows_c(&authority, free_port(), "").await;
     let own = authority.certify(&["c.example"]);
-    let mut romeo = house.online("romeo").await;
+    let mut romeo = server.online("romeo").await;
     for (stanza, error) in [
         ("<message from='x@d.example' to='romeo@a.example'/>", "invalid-from"),
         ("<message from='x@rooms.c.example' to='romeo@a.example'/>", "invalid-from"),
@@ -30,13 +30,13 @@ async fn only_what_is_proven_is_believed() {
         let said = peer.hears("</stream:error>").await;
         assert!(said.contains(error), "{stanza}: {said}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_certificate_for_another_name_proves_nothing() {
     let authority = Authority::new();
-    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
+    let (server, at) = TestServer::that_knows_c(&authority, free_port(), "").await;
     for wrong in [
         Some(Pair::self_signed("c.example")),
         Some(Authority::new().certify(&["c.example"])),
@@ -51,15 +51,16 @@ async fn a_certificate_for_another_name_proves_nothing() {
         peer.say("<message from='x@c.example' to='romeo@a.example'/>").await;
         assert!(peer.hears("</stream:error>").await.contains("<not-authorized"));
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_key_is_verified_by_the_domain_itself() {
     let authority = Authority::new();
     let at_c = Listening::new(&Pair::self_signed("c.example")).await;
-    let (house, at) = House::that_knows_c(&authority, at_c.address, "dialback = 'c.example'").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, at) =
+        TestServer::that_knows_c(&authority, at_c.address, "dialback = 'c.example'").await;
+    let mut romeo = server.online("romeo").await;
     let verdicts = [("valid", true), ("invalid", false), ("error", false)];
     for (verdict, is_believed) in verdicts {
         let (mut peer, offered) = open(at, None, "c.example", "a.example").await;
@@ -93,13 +94,13 @@ async fn a_key_is_verified_by_the_domain_itself() {
             assert!(peer.hears("</stream:error>").await.contains("<not-authorized"));
         }
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn who_floods_before_it_is_proven_is_cut_off() {
     let authority = Authority::new();
-    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
+    let (server, at) = TestServer::that_knows_c(&authority, free_port(), "").await;
     let own = authority.certify(&["c.example"]);
     let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
     peer.say(format!("<db:result from='c.example' to='a.example'>{}", "x".repeat(20_000))).await;
@@ -109,5 +110,5 @@ async fn who_floods_before_it_is_proven_is_cut_off() {
     let long = "x".repeat(600_000);
     peer.say(format!("<message from='x@c.example' to='romeo@a.example'><body>{long}")).await;
     assert!(peer.hears("</stream:error>").await.contains("<policy-violation"));
-    house.close().await;
+    server.close().await;
 }

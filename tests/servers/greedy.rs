@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use super::house::{Authority, House, Pair, Plan, free_port};
 use super::peer::Peer;
 use super::remote::{Listening, header, login, open, open_narrow};
+use super::test_server::{Authority, Pair, Plan, TestServer, free_port};
 
 fn message(bytes: usize, id: &str) -> String {
     let body = "x".repeat(bytes);
@@ -33,7 +33,7 @@ const LIMITS: &str =
 async fn who_asks_and_does_not_read_the_answers_waits() {
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
-    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
+    let (server, at) = TestServer::that_knows_c(&authority, free_port(), "").await;
     // Before anything is proven.
     let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
     let ask = "<db:result from='c.example' to='x.invalid'>k</db:result>";
@@ -59,15 +59,15 @@ async fn who_asks_and_does_not_read_the_answers_waits() {
     for _ in 4..taken / ask.len() {
         peer.hears("type='invalid'").await;
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn nothing_is_written_between_the_login_and_the_new_header() {
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
-    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, at) = TestServer::that_knows_c(&authority, free_port(), "").await;
+    let mut romeo = server.online("romeo").await;
     let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
     peer.say("<bidi xmlns='urn:xmpp:bidi'/>").await;
     peer.say("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>").await;
@@ -79,7 +79,7 @@ async fn nothing_is_written_between_the_login_and_the_new_header() {
     let said = peer.hears("</stream:features>").await;
     assert!(!said.contains("<message"), "{said}");
     peer.hears("<body>hi</body>").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -89,8 +89,8 @@ async fn a_peer_that_takes_no_whole_stanza_is_left_alone() {
     let more = "[limits]\nstanza = '8 MiB'\ninbox_bytes = '16 MiB'\n[budgets]\n\
                 remote_per_account = '64 MiB'\nmemory_per_account = '64 MiB'\n\
                 traffic_per_account = '64 MiB'\ntraffic_per_address = '64 MiB'";
-    let (house, _) = House::that_knows_c(&authority, there.address, more).await;
-    let mut romeo = house.online("romeo").await;
+    let (server, _) = TestServer::that_knows_c(&authority, there.address, more).await;
+    let mut romeo = server.online("romeo").await;
     // More than the sockets of both sides take.
     let body = "x".repeat(7_000_000);
     romeo.say(format!("<message to='x@c.example' type='chat'><body>{body}</body></message>")).await;
@@ -104,15 +104,15 @@ async fn a_peer_that_takes_no_whole_stanza_is_left_alone() {
     assert!(timeout(Duration::from_millis(500), there.accept()).await.is_err());
     romeo.say("<iq type='get' id='1' to='c.example'><ping xmlns='urn:xmpp:ping'/></iq>").await;
     assert!(romeo.hears("</iq>").await.contains("<remote-server-timeout"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn what_is_larger_than_a_peer_takes_goes_back() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example"])).await;
-    let (house, _) = House::that_knows_c(&authority, there.address, "").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, _) = TestServer::that_knows_c(&authority, there.address, "").await;
+    let mut romeo = server.online("romeo").await;
     romeo.say(message(30_000, "large")).await;
     romeo.say(message(15_000, "small")).await;
     let mut peer = there.believing("c.example", LIMITS).await;
@@ -120,7 +120,7 @@ async fn what_is_larger_than_a_peer_takes_goes_back() {
     assert!(error.contains("<policy-violation") && !error.contains(" by="), "{error}");
     let heard = peer.hears("</message>").await;
     assert!(heard.contains("id='small'") && !heard.contains("id='large'"), "{heard}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -128,8 +128,8 @@ async fn a_peer_says_on_its_own_stream_what_it_takes() {
     // XEP-0478 §4: in another place.
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
-    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, at) = TestServer::that_knows_c(&authority, free_port(), "").await;
+    let mut romeo = server.online("romeo").await;
     let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
     peer.say(format!("<bidi xmlns='urn:xmpp:bidi'>{LIMITS}</bidi>")).await;
     login(&mut peer, "c.example", "a.example").await;
@@ -139,7 +139,7 @@ async fn a_peer_says_on_its_own_stream_what_it_takes() {
     assert!(error.contains("<policy-violation"), "{error}");
     let heard = peer.hears("</message>").await;
     assert!(heard.contains("id='small'") && !heard.contains("id='large'"), "{heard}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -147,8 +147,8 @@ async fn white_space_does_not_stand_for_reading() {
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
     let more = "[limits]\nwrite = '1 s'\n[budgets]\nremote_per_account = '64 MiB'";
-    let (house, at) = House::that_knows_c(&authority, free_port(), more).await;
-    let mut romeo = house.online("romeo").await;
+    let (server, at) = TestServer::that_knows_c(&authority, free_port(), more).await;
+    let mut romeo = server.online("romeo").await;
     let mut peer = flooded(&mut romeo, at, &own, 15).await;
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -164,7 +164,7 @@ async fn white_space_does_not_stand_for_reading() {
     login(&mut peer, "c.example", "a.example").await;
     peer.say("<message from='x@c.example' to='romeo@a.example'><body>half").await;
     assert!(peer.hears("</stream:error>").await.contains("<connection-timeout"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -172,8 +172,8 @@ async fn a_domain_that_sends_too_much_on_a_stream_of_ours_is_slowed_down() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example"])).await;
     let more = "[budgets]\ntraffic_per_domain = '20 KiB'\nburst = '1 s'";
-    let (house, _) = House::that_knows_c(&authority, there.address, more).await;
-    let mut romeo = house.online("romeo").await;
+    let (server, _) = TestServer::that_knows_c(&authority, there.address, more).await;
+    let mut romeo = server.online("romeo").await;
     romeo.say("<message to='x@c.example' type='chat'><body>hi</body></message>").await;
     let mut peer = there.believing("c.example", "").await;
     peer.hears("</message>").await;
@@ -186,8 +186,8 @@ async fn a_domain_that_sends_too_much_on_a_stream_of_ours_is_slowed_down() {
         romeo.hears(&format!("<body>{number}")).await;
     }
     let delayed = "waxwing_budget_actions_total{budget=\"remote_traffic\",scope=\"account\",action=\"delay\"} ";
-    assert!(house.metric(delayed) && !house.metric(&format!("{delayed}0")));
-    house.close().await;
+    assert!(server.metric(delayed) && !server.metric(&format!("{delayed}0")));
+    server.close().await;
 }
 
 #[tokio::test]
@@ -195,13 +195,13 @@ async fn what_a_peer_says_after_we_have_ended_the_stream_is_carried() {
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
     let there = Listening::new(&own).await;
-    let (house, at) = House::that_knows_c(&authority, there.address, "").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, at) = TestServer::that_knows_c(&authority, there.address, "").await;
+    let mut romeo = server.online("romeo").await;
     let late =
         "<message from='x@c.example' to='romeo@a.example' type='chat'><body>late</body></message>";
     let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
     login(&mut peer, "c.example", "a.example").await;
-    let servers = house.server.state().remote_servers().unwrap();
+    let servers = server.server.state().remote_servers().unwrap();
     assert_eq!(servers.close("c.example"), 1);
     peer.hears("</stream:stream>").await;
     peer.say(late).await;
@@ -216,7 +216,7 @@ async fn what_a_peer_says_after_we_have_ended_the_stream_is_carried() {
     peer.say(late).await;
     peer.say("</stream:stream>").await;
     romeo.hears("<body>late</body>").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -224,13 +224,13 @@ async fn what_waits_for_a_peer_that_does_not_read_is_counted() {
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
     let more = "[budgets]\nremote_per_account = '600 KiB'";
-    let (house, at) = House::that_knows_c(&authority, free_port(), more).await;
-    let mut romeo = house.online("romeo").await;
+    let (server, at) = TestServer::that_knows_c(&authority, free_port(), more).await;
+    let mut romeo = server.online("romeo").await;
     let peer = flooded(&mut romeo, at, &own, 30).await;
     let error = romeo.hears("<error").await + &romeo.hears("</message>").await;
     assert!(error.contains("too much waits for other servers"), "{error}");
     drop(peer);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -252,8 +252,8 @@ async fn one_user_with_many_servers_that_are_mute_holds_up_nobody() {
         hosts,
         more: "",
     };
-    let house = House::start(plan).await;
-    let (mut romeo, mut juliet) = (house.online("romeo").await, house.online("juliet").await);
+    let server = TestServer::start(plan).await;
+    let (mut romeo, mut juliet) = (server.online("romeo").await, server.online("juliet").await);
     for name in &names {
         romeo.say(format!("<message to='x@{name}' type='chat'><body>hi</body></message>")).await;
     }
@@ -262,5 +262,5 @@ async fn one_user_with_many_servers_that_are_mute_holds_up_nobody() {
     juliet.say("<message to='x@d.example' type='chat'><body>hi</body></message>").await;
     let mut peer = there.believing("d.example", "").await;
     peer.hears("<body>hi</body>").await;
-    house.close().await;
+    server.close().await;
 }

@@ -1,7 +1,7 @@
 //! Last items of nodes for contacts on other servers (XEP-0163 §4.3.4).
 
-use super::house::Two;
 use super::peer::Peer;
+use super::test_server::Two;
 
 /// The value of the first attribute of this name.
 fn value(xml: &str, name: &str) -> String {

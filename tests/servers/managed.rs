@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::house::{Authority, House, free_port};
 use super::peer::Peer;
 use super::remote::{Listening, header, login, open};
+use super::test_server::{Authority, TestServer, free_port};
 
 const SM: &str = "<sm xmlns='urn:xmpp:sm:3'/>";
 const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3'/>";
@@ -49,8 +49,8 @@ async fn managed(there: &Listening) -> Peer {
 async fn what_another_server_sends_is_acknowledged_when_it_is_carried() {
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
-    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, at) = TestServer::that_knows_c(&authority, free_port(), "").await;
+    let mut romeo = server.online("romeo").await;
     let (mut peer, offered) = open(at, Some(&own), "c.example", "a.example").await;
     assert!(!offered.contains(SM), "{offered}");
     peer.say(ENABLE).await;
@@ -108,15 +108,15 @@ async fn what_another_server_sends_is_acknowledged_when_it_is_carried() {
         let heard = peer.hears("</stream:error>").await;
         assert!(heard.contains(condition), "{said}: {heard}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn what_was_not_acknowledged_is_sent_again() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example"])).await;
-    let (house, _) = House::that_knows_c(&authority, there.address, "").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, _) = TestServer::that_knows_c(&authority, there.address, "").await;
+    let mut romeo = server.online("romeo").await;
     writes(&mut romeo, 0..3).await;
     let mut peer = managed(&there).await;
     gets(&mut peer, 0..3).await;
@@ -134,7 +134,7 @@ async fn what_was_not_acknowledged_is_sent_again() {
     let mut peer = managed(&there).await;
     gets(&mut peer, 4..6).await;
     peer.say(handled(2)).await;
-    // What is acknowledged is counted no more.
+    // What is acknowledged no longer counts.
     writes(&mut romeo, 6..7).await;
     gets(&mut peer, 6..7).await;
     peer.say(handled(4)).await;
@@ -147,15 +147,15 @@ async fn what_was_not_acknowledged_is_sent_again() {
     let mut peer = managed(&there).await;
     gets(&mut peer, 6..7).await;
     peer.say(handled(1)).await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_server_that_refuses_to_acknowledge_gets_each_stanza_once() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example"])).await;
-    let (house, _) = House::that_knows_c(&authority, there.address, "").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, _) = TestServer::that_knows_c(&authority, there.address, "").await;
+    let mut romeo = server.online("romeo").await;
     writes(&mut romeo, 0..2).await;
     let mut peer = there.believing("c.example", SM).await;
     peer.hears(ASKS).await;
@@ -166,23 +166,23 @@ async fn a_server_that_refuses_to_acknowledge_gets_each_stanza_once() {
     .await;
     gets(&mut peer, 0..2).await;
     drop(peer);
-    let servers = house.server.state().remote_servers().unwrap();
+    let servers = server.server.state().remote_servers().unwrap();
     while !servers.streams().is_empty() {
         tokio::task::yield_now().await;
     }
     writes(&mut romeo, 2..3).await;
     let mut peer = there.believing("c.example", "").await;
     gets(&mut peer, 2..3).await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_server_that_never_acknowledges_is_given_up() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example"])).await;
-    let (house, _) =
-        House::that_knows_c(&authority, there.address, "[limits]\nwrite = '1 s'").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, _) =
+        TestServer::that_knows_c(&authority, there.address, "[limits]\nwrite = '1 s'").await;
+    let mut romeo = server.online("romeo").await;
     romeo.patience = Duration::from_secs(30);
     writes(&mut romeo, 0..1).await;
     for _ in 0..2 {
@@ -194,7 +194,7 @@ async fn a_server_that_never_acknowledges_is_given_up() {
     }
     let error = romeo.hears("</message>").await;
     assert!(error.contains("id='m0'") && error.contains("<remote-server-timeout"), "{error}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -202,8 +202,8 @@ async fn what_was_not_acknowledged_on_a_stream_of_a_peer_goes_by_one_of_ours() {
     let authority = Authority::new();
     let own = authority.certify(&["c.example"]);
     let there = Listening::new(&own).await;
-    let (house, at) = House::that_knows_c(&authority, there.address, "").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, at) = TestServer::that_knows_c(&authority, there.address, "").await;
+    let mut romeo = server.online("romeo").await;
     let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
     peer.say("<bidi xmlns='urn:xmpp:bidi'/>").await;
     login(&mut peer, "c.example", "a.example").await;
@@ -220,7 +220,7 @@ async fn what_was_not_acknowledged_on_a_stream_of_a_peer_goes_by_one_of_ours() {
     let mut peer = managed(&there).await;
     gets(&mut peer, 2..4).await;
     peer.say(handled(2)).await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -228,8 +228,8 @@ async fn who_says_nothing_is_asked_whether_it_is_there() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example"])).await;
     let more = "ping = '1 s'\n[limits]\nwrite = '2 s'";
-    let (house, _) = House::that_knows_c(&authority, there.address, more).await;
-    let mut romeo = house.online("romeo").await;
+    let (server, _) = TestServer::that_knows_c(&authority, there.address, more).await;
+    let mut romeo = server.online("romeo").await;
     writes(&mut romeo, 0..1).await;
     let mut peer = there.believing("c.example", "").await;
     gets(&mut peer, 0..1).await;
@@ -253,15 +253,15 @@ async fn who_says_nothing_is_asked_whether_it_is_there() {
     assert!(!heard.contains("<ping"), "{heard}");
     peer.say(handled(1)).await;
     peer.hears(ASK).await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn who_comes_back_is_told_how_much_was_handled() {
     let authority = Authority::new();
     let [own, other] = ["c.example", "d.example"].map(|domain| authority.certify(&[domain]));
-    let (house, at) = House::that_knows_c(&authority, free_port(), "").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, at) = TestServer::that_knows_c(&authority, free_port(), "").await;
+    let mut romeo = server.online("romeo").await;
     let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
     login(&mut peer, "c.example", "a.example").await;
     peer.say(ASKS).await;
@@ -298,15 +298,15 @@ async fn who_comes_back_is_told_how_much_was_handled() {
     again.say(ENABLE).await;
     again.hears(ENABLED).await;
     peer.hears("</stream:stream>").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn what_was_handled_does_not_come_twice() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example"])).await;
-    let (house, _) = House::that_knows_c(&authority, there.address, "").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, _) = TestServer::that_knows_c(&authority, there.address, "").await;
+    let mut romeo = server.online("romeo").await;
     writes(&mut romeo, 0..4).await;
     let mut peer = there.believing("c.example", SM).await;
     peer.hears(ASKS).await;
@@ -325,5 +325,5 @@ async fn what_was_handled_does_not_come_twice() {
     peer.say(ENABLED).await;
     gets(&mut peer, 3..4).await;
     peer.say(handled(1)).await;
-    house.close().await;
+    server.close().await;
 }

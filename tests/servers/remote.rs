@@ -9,8 +9,8 @@ use rustls::{ServerConfig, crypto::aws_lc_rs};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::house::Pair;
 use super::peer::Peer;
+use super::test_server::Pair;
 use super::trust;
 
 /// The header of a stream between these domains.

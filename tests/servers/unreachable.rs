@@ -1,15 +1,16 @@
 //! Servers that are not there, do not answer, or are not to be talked to.
 
-use super::house::{Authority, House, Plan, free_port};
 use super::remote::{Listening, header};
+use super::test_server::{Authority, Plan, TestServer, free_port};
 
 #[tokio::test]
 async fn each_waiting_stanza_comes_back_with_an_error() {
     let authority = Authority::new();
     let closed = free_port().to_string();
-    let (house, own) =
-        House::that_knows(&authority, vec![("c.example", closed)], "deny = 'bad.example'").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, own) =
+        TestServer::that_knows(&authority, vec![("c.example", closed)], "deny = 'bad.example'")
+            .await;
+    let mut romeo = server.online("romeo").await;
     for number in 0..20 {
         romeo
             .say(format!(
@@ -35,7 +36,7 @@ async fn each_waiting_stanza_comes_back_with_an_error() {
     let rest = romeo.hears("id='end'").await;
     assert!(!rest.contains("<message"), "{rest}");
     assert!(own.port() > 0);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -50,11 +51,11 @@ async fn a_server_that_leads_to_ourselves_is_none() {
         hosts: vec![("c.example", address.to_string())],
         more: "",
     };
-    let house = House::start(plan).await;
-    let mut romeo = house.online("romeo").await;
+    let server = TestServer::start(plan).await;
+    let mut romeo = server.online("romeo").await;
     romeo.say("<message to='x@c.example' type='chat'><body>hi</body></message>").await;
     assert!(romeo.hears("</message>").await.contains("<remote-server-not-found"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -62,14 +63,14 @@ async fn a_server_that_says_nothing_is_given_up() {
     let authority = Authority::new();
     let mute = Listening::new(&authority.certify(&["c.example"])).await;
     let hosts = vec![("c.example", mute.address.to_string())];
-    let (house, _) = House::that_knows(&authority, hosts, "connect = '5 s'").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, _) = TestServer::that_knows(&authority, hosts, "connect = '5 s'").await;
+    let mut romeo = server.online("romeo").await;
     romeo.patience = std::time::Duration::from_secs(30);
     romeo.say("<message to='x@c.example' type='chat'><body>hi</body></message>").await;
     let held = mute.accept().await;
     assert!(romeo.hears("</message>").await.contains("<remote-server-timeout"));
     drop(held);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -77,8 +78,8 @@ async fn what_another_server_says_at_first_tells_the_sender_why() {
     let authority = Authority::new();
     let there = Listening::new(&authority.certify(&["c.example", "d.example"])).await;
     let hosts = ["c.example", "d.example"].map(|domain| (domain, there.address.to_string()));
-    let (house, _) = House::that_knows(&authority, hosts.to_vec(), "").await;
-    let mut romeo = house.online("romeo").await;
+    let (server, _) = TestServer::that_knows(&authority, hosts.to_vec(), "").await;
+    let mut romeo = server.online("romeo").await;
     romeo.say("<message to='x@c.example' type='chat'><body>hi</body></message>").await;
     let mut peer = there.accept().await;
     peer.hears("to='c.example'").await;
@@ -96,5 +97,5 @@ async fn what_another_server_says_at_first_tells_the_sender_why() {
     let said = peer.hears("</stream:stream>").await;
     assert!(!said.contains("<message") && !said.contains("db:result"), "{said}");
     assert!(romeo.hears("</message>").await.contains("<remote-server-timeout"));
-    house.close().await;
+    server.close().await;
 }

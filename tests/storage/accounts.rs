@@ -158,7 +158,7 @@ pub(crate) async fn administrators_are_known_by_their_role(s: Arc<dyn Storage>) 
     let listed = s.accounts().list(None, None, 10).await.unwrap();
     assert!(listed.iter().all(|account| account.admin));
     assert!(s.accounts().set_admin(&juliet, false).await.unwrap());
-    // Whoever has the name next does not inherit the role.
+    // The next account with this name does not inherit the role.
     assert!(s.accounts().remove(&romeo).await.unwrap());
     s.accounts().create(&[account("romeo@localhost")]).await.unwrap();
     assert!(s.accounts().admins().await.unwrap().is_empty());

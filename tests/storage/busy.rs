@@ -25,7 +25,7 @@ async fn waiting(storage: &Arc<dyn Storage>) -> usize {
     waiting.len()
 }
 
-/// Longer than SQLite waits in one attempt, which is a second: nobody hears of an error.
+/// The file is locked for longer than SQLite waits in one attempt, which is a second. No caller gets an error.
 #[tokio::test]
 async fn a_locked_file_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
@@ -65,7 +65,7 @@ async fn the_end_does_not_wait_long_for_a_locked_file() {
     storage.close().await;
 }
 
-/// Not run by itself: [`a_disk_without_room_is_told_at_opening`] runs it, with a limit on files.
+/// Not run on its own: [`a_disk_without_room_is_told_at_opening`] runs it, with a limit on files.
 #[tokio::test]
 #[ignore = "needs a limit on the size of files"]
 async fn without_room() {

@@ -112,7 +112,7 @@ async fn an_upgrade_keeps_ids_without_a_node_and_finds_them_by_time() {
         INSERT INTO resumable (number, owner, resource, key, ended, state)
             VALUES (7, 1, 'orchard', 'old', NULL, x'01');";
     old_database_of(dir.path(), 8, rows).await;
-    // The clock is behind the ids of before, as after a battery was changed.
+    // The clock is behind the existing ids, as after a battery was changed.
     for (restart, micros) in [(0, 2_950), (1, 9_000_000_000)] {
         let storage: Arc<dyn Storage> = open(dir.path()).await.unwrap();
         let kept = storage.archive().keep(letter(micros, micros)).await.unwrap();
@@ -214,8 +214,8 @@ async fn one(dir: &Path, question: &'static str) -> (i64,) {
     answer
 }
 
-/// Not run by itself: [`a_killed_process_keeps_what_it_promised`] runs it, in a process of its own.
-/// Says each number whose receipt has resolved, until it is killed.
+/// Not run on its own: [`a_killed_process_keeps_what_it_promised`] runs it, in a separate process.
+/// Prints each number whose receipt has resolved, until it is killed.
 #[tokio::test]
 #[ignore = "runs until it is killed"]
 #[expect(clippy::print_stdout, reason = "what it promised must outlive it")]
@@ -288,7 +288,7 @@ async fn a_killed_process_keeps_what_it_promised() {
     }
 }
 
-/// Not run by itself: [`a_full_disk_keeps_nothing_by_halves`] runs it, with a limit on files.
+/// Not run on its own: [`a_full_disk_keeps_nothing_by_halves`] runs it, with a limit on files.
 #[tokio::test]
 #[ignore = "needs a limit on the size of files"]
 async fn with_a_full_disk() {

@@ -272,14 +272,14 @@ async fn the_lock_admits_one() {
     let holder = format!("in use by `waxwing user add` (process {})", std::process::id());
     let refused = lock("serve", 0, |_| {}).await.expect_err("two have the lock").to_string();
     assert!(refused.contains(&holder), "{refused}");
-    // Who waits is told for whom, and has the lock when the first one ends.
+    // A waiting program is told who has the lock, and gets it when the first one ends.
     let waiting = lock("serve", 60, |holder| assert!(holder.starts_with("`waxwing user add`")));
     let (second, ()) = tokio::join!(waiting, async { drop(first) });
     second.unwrap();
 }
 
-/// Not run by itself: [`a_failing_disk_is_an_error_and_not_the_end`] runs it in a process of its own
-/// which may write no file beyond a small size.
+/// Not run on its own: [`a_failing_disk_is_an_error_and_not_the_end`] runs it in a separate process that may
+/// write no file beyond a small size.
 #[tokio::test]
 #[ignore = "needs a limit on the size of files"]
 async fn with_a_failing_disk() {

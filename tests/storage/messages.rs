@@ -208,7 +208,7 @@ pub(crate) async fn too_many_waiting_is_told_by_the_receipt(s: Arc<dyn Storage>)
     assert_eq!(ids(&s, ROMEO, &all()).await.len(), 2, "the sender holds it neither");
     s.archive().delivered(&user(JULIET), &[first]).await.unwrap();
     keep(&s, limited(4)).await;
-    // Not counted for those who do not ask.
+    // A message without a limit is not refused.
     keep(&s, letter(5, 5)).await;
     assert_eq!(waiting(&s, JULIET).await.len(), 3);
 }

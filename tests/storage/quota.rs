@@ -206,7 +206,7 @@ pub(crate) async fn a_full_account_refuses_strangers(s: Arc<dyn Storage>) {
     assert!(matches!(refused, Err(StorageError::Quota)), "{refused:?}");
     assert_eq!(archived(&s, JULIET).await, sent);
     send(&s, to_juliet(11, "spam@c.example", 500, true)).await.unwrap();
-    // Who is there has got it: it waits for the acknowledgement, and is not kept behind that.
+    // Juliet is online and has got it: the message waits for the acknowledgement only, and is not archived.
     let mut there = to_juliet(12, "spam@c.example", 1_000, true);
     there.holders[0].limit = None;
     let there = send(&s, there).await.unwrap();

@@ -8,7 +8,7 @@ use waxwing::storage::{RosterItem, Storage, StorageError, Subscription};
 
 use crate::cases::{item, make, user};
 
-/// Who has changed since, in order, with a `-` before those who are gone; `?` if that is not known.
+/// The contacts that have changed since, in order, with a `-` before removed ones; `?` if that is not known.
 async fn since(s: &Arc<dyn Storage>, who: &BareJid, version: u64, limit: usize) -> String {
     let (_, changes) = s.roster().changes(who, version, limit).await.unwrap();
     let Some(changes) = changes else { return "?".to_owned() };

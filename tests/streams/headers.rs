@@ -9,12 +9,12 @@ use waxwing::host::command::ServerControl;
 use waxwing::jid::BareJid;
 use waxwing::storage::MemoryStorage;
 
-use super::cursed::Cursed;
-use super::house::{HEADER, House, PATIENCE, STARTTLS, bind, messages, plain_auth};
+use super::panicking_storage::PanickingStorage;
+use super::test_server::{HEADER, PATIENCE, STARTTLS, TestServer, bind, messages, plain_auth};
 
 #[tokio::test]
 async fn a_header_that_is_wrong_is_told_so_on_an_open_stream() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let with = |what: &str, instead: &str| HEADER.replace(what, instead);
     let cases = [
         (with("to='localhost'", ""), "improper-addressing"),
@@ -39,22 +39,22 @@ async fn a_header_that_is_wrong_is_told_so_on_an_open_stream() {
         ("</stream:stream>".to_owned(), "not-well-formed"),
     ];
     for (header, condition) in cases {
-        let mut peer = house.plain().await;
+        let mut peer = server.plain().await;
         peer.say(&header).await;
         let heard = peer.ends_refused(condition).await;
         assert!(heard.starts_with("<?xml version='1.0'?><stream:stream "), "{header}: {heard}");
         assert_eq!(heard.matches("<stream:stream ").count(), 1, "{header}: {heard}");
     }
-    let mut peer = house.plain().await;
+    let mut peer = server.plain().await;
     let wide: Vec<u8> = HEADER.encode_utf16().flat_map(u16::to_be_bytes).collect();
     peer.say(wide).await;
     peer.ends_refused("unsupported-encoding").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn headers_of_all_styles_are_understood() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let with = |what: &str, instead: &str| HEADER.replace(what, instead);
     let headers = [
         format!("<?xml version='1.0' encoding='UTF-8' standalone='yes'?>\r\n{HEADER}"),
@@ -68,21 +68,21 @@ async fn headers_of_all_styles_are_understood() {
         "<stream xmlns='http://etherx.jabber.org/streams' version='1.0' to='localhost'>".to_owned(),
     ];
     for header in headers {
-        let mut peer = house.plain().await;
+        let mut peer = server.plain().await;
         peer.say(&header).await;
         let heard = peer.hears("</stream:features>").await;
         assert!(heard.contains(" version='1.0'"), "{header}: {heard}");
         peer.say(STARTTLS).await;
         peer.hears("<proceed ").await;
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_stream_without_a_default_namespace_carries_stanzas() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let header = "<stream xmlns='http://etherx.jabber.org/streams' version='1.0' to='localhost'>";
-    let mut peer = house.plain().await.encrypted().await;
+    let mut peer = server.plain().await.encrypted().await;
     peer.say(plain_auth("romeo")).await;
     peer.hears("<success ").await;
     peer.say(header).await;
@@ -91,20 +91,20 @@ async fn a_stream_without_a_default_namespace_carries_stanzas() {
     peer.hears("<jid>romeo@localhost/romeo</jid>").await;
     peer.say("</stream>").await;
     assert!(peer.hears_the_end().await.ends_with("</stream:stream>"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_panic_ends_one_connection_and_no_other() {
-    let house = House::on(Arc::new(Cursed(MemoryStorage::new())), "").await;
-    let mut juliet = house.login("juliet").await;
-    let mut romeo = house.login("romeo").await;
+    let server = TestServer::on(Arc::new(PanickingStorage(MemoryStorage::new())), "").await;
+    let mut juliet = server.login("juliet").await;
+    let mut romeo = server.login("romeo").await;
     romeo.say("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>").await;
     romeo.hears_the_end().await;
     juliet.say(messages("juliet@localhost/juliet", 7..8, "still here")).await;
     juliet.hears("still here").await;
     let romeo = BareJid::parse("romeo@localhost").unwrap();
-    let sessions = &house.server.state().sessions;
+    let sessions = &server.server.state().sessions;
     timeout(PATIENCE, async {
         while !sessions.of(&romeo).is_empty() {
             tokio::task::yield_now().await;
@@ -112,26 +112,26 @@ async fn a_panic_ends_one_connection_and_no_other() {
     })
     .await
     .expect("the session of the panic is gone");
-    house.login("romeo").await;
-    house.close().await;
+    server.login("romeo").await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn who_is_closed_by_the_operator_is_told_why() {
-    let house = House::new("").await;
-    let romeo = house.login("romeo").await;
+    let server = TestServer::new("").await;
+    let romeo = server.login("romeo").await;
     let jid = BareJid::parse("romeo@localhost").unwrap();
-    assert_eq!(ServerControl::close(&house.server, &jid, Some("back at noon < 1")).await, 1);
+    assert_eq!(ServerControl::close(&server.server, &jid, Some("back at noon < 1")).await, 1);
     let heard = romeo.ends_refused("policy-violation").await;
     assert!(heard.contains(">back at noon &lt; 1</text>"), "{heard}");
-    house.close().await;
+    server.close().await;
 }
 
 /// RFC 6120 §8.1.5.
 #[tokio::test]
 async fn a_stanza_that_names_no_language_has_that_of_its_stream() {
-    let house = House::new("").await;
-    let mut peer = house.plain().await.encrypted().await;
+    let server = TestServer::new("").await;
+    let mut peer = server.plain().await.encrypted().await;
     peer.say(plain_auth("romeo")).await;
     peer.hears("<success ").await;
     peer.say(HEADER.replace("version=", "xml:lang='it' version=")).await;
@@ -143,22 +143,22 @@ async fn a_stanza_that_names_no_language_has_that_of_its_stream() {
     assert!(peer.hears("</message>").await.contains(" xml:lang='it'"));
     peer.say(to_self.replace("type=", "xml:lang='en' type=")).await;
     assert!(peer.hears("</message>").await.contains(" xml:lang='en'"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn at_the_end_of_the_server_each_stream_is_told_on_an_open_stream() {
-    let house = House::new("").await;
-    let silent = house.plain().await;
-    let mut opened = house.plain().await;
+    let server = TestServer::new("").await;
+    let silent = server.plain().await;
+    let mut opened = server.plain().await;
     opened.open().await;
-    let mut again = house.plain().await.encrypted().await;
+    let mut again = server.plain().await.encrypted().await;
     again.say(plain_auth("romeo")).await;
     again.hears("<success ").await;
     again.hears("/>").await;
-    let session = house.login("juliet").await;
+    let session = server.login("juliet").await;
     // It has been accepted when later ones have been answered.
-    let tasks = house.tasks.clone();
+    let tasks = server.tasks.clone();
     let stopped = tokio::join!(
         tasks.stop(Duration::from_secs(10)),
         silent.ends_refused("system-shutdown"),
@@ -176,11 +176,11 @@ async fn at_the_end_of_the_server_each_stream_is_told_on_an_open_stream() {
 /// Dino that sees TLS break off does not come back. An end of the stream would be a logout.
 #[tokio::test]
 async fn at_the_end_of_the_server_who_can_resume_sees_the_end_of_tls_alone() {
-    let house = House::new("").await;
-    let mut juliet = house.login("juliet").await;
+    let server = TestServer::new("").await;
+    let mut juliet = server.login("juliet").await;
     juliet.enable().await;
     let (stopped, read) = tokio::join!(
-        house.tasks.stop(Duration::from_secs(10)),
+        server.tasks.stop(Duration::from_secs(10)),
         timeout(PATIENCE, juliet.reader.read_to_end(&mut juliet.heard)),
     );
     assert!(stopped.is_empty());

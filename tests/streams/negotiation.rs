@@ -1,11 +1,11 @@
 //! STARTTLS, SASL and resource binding (RFC 6120 §5 to §7).
 
-use super::house::{HEADER, House, STARTTLS, bind, plain_auth};
+use super::test_server::{HEADER, STARTTLS, TestServer, bind, plain_auth};
 
 #[tokio::test]
 async fn who_authenticates_in_the_clear_is_told_to_encrypt() {
-    let house = House::new("").await;
-    let mut peer = house.plain().await;
+    let server = TestServer::new("").await;
+    let mut peer = server.plain().await;
     peer.open().await;
     peer.say(plain_auth("romeo")).await;
     let heard = peer.hears("</failure>").await;
@@ -14,28 +14,28 @@ async fn who_authenticates_in_the_clear_is_told_to_encrypt() {
     peer.open().await;
     peer.say(plain_auth("romeo")).await;
     peer.hears("<success ").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn nothing_said_before_tls_counts_after_it() {
-    let house = House::new("").await;
-    let mut peer = house.plain().await;
+    let server = TestServer::new("").await;
+    let mut peer = server.plain().await;
     peer.say(format!("{HEADER}{STARTTLS}{}", plain_auth("romeo"))).await;
     peer.ends_refused("policy-violation").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn bytes_one_by_one_and_all_at_once_mean_the_same() {
-    let house = House::new("").await;
-    let mut peer = house.plain().await;
+    let server = TestServer::new("").await;
+    let mut peer = server.plain().await;
     for byte in [HEADER, STARTTLS].concat().into_bytes() {
         peer.say([byte]).await;
     }
     peer.hears("</stream:features>").await;
     peer.heard.clear();
-    let mut peer = house.plain().await;
+    let mut peer = server.plain().await;
     peer.open().await;
     let mut peer = peer.secure().await;
     let ping = "<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq></stream:stream>";
@@ -44,17 +44,17 @@ async fn bytes_one_by_one_and_all_at_once_mean_the_same() {
     let heard = peer.hears_the_end().await;
     assert!(heard.contains("id='p' type='result'"), "{heard}");
     assert!(heard.ends_with("</stream:stream>"), "{heard}");
-    let mut peer = house.plain().await.encrypted().await;
+    let mut peer = server.plain().await.encrypted().await;
     for byte in [&plain_auth("romeo"), HEADER, &bind("rö/meo")].concat().into_bytes() {
         peer.say([byte]).await;
     }
     peer.hears("<jid>romeo@localhost/rö/meo</jid>").await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn there_is_nothing_but_sasl_before_authentication() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let cases = [
         ("<message to='juliet@localhost'/>", "not-authorized"),
         ("<presence/>", "not-authorized"),
@@ -64,30 +64,30 @@ async fn there_is_nothing_but_sasl_before_authentication() {
         ("hello", "bad-format"),
     ];
     for (said, condition) in cases {
-        let mut peer = house.plain().await.encrypted().await;
+        let mut peer = server.plain().await.encrypted().await;
         peer.say(said).await;
         peer.ends_refused(condition).await;
     }
     let deep = "<a>".repeat(100);
     let long = format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>{}", "A".repeat(17_000));
     for said in [deep, long] {
-        let mut peer = house.plain().await.encrypted().await;
+        let mut peer = server.plain().await.encrypted().await;
         peer.say(said).await;
         peer.ends_refused("policy-violation").await;
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_stream_error_is_not_answered_with_one() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let error = "<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
-    let mut negotiating = house.plain().await;
+    let mut negotiating = server.plain().await;
     negotiating.open().await;
-    let session = house.login("romeo").await;
+    let session = server.login("romeo").await;
     for mut peer in [negotiating, session] {
         peer.say(error).await;
         assert_eq!(peer.hears_the_end().await, "</stream:stream>");
     }
-    house.close().await;
+    server.close().await;
 }

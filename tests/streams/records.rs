@@ -13,8 +13,8 @@ use waxwing::jid::FullJid;
 use waxwing::storage::{MemoryStorage, Storage};
 
 use super::faulty::Faulty;
-use super::house::{House, PATIENCE};
 use super::peer::Peer;
+use super::test_server::{PATIENCE, TestServer};
 
 /// A stanza, which has its id, and its records.
 type Stanza = (&'static str, &'static str, &'static [&'static str]);
@@ -81,9 +81,9 @@ const CARRIED: &[Stanza] = &[
 
 #[tokio::test]
 async fn each_stanza_has_one_record_that_says_what_became_of_it() {
-    let (records, house, _storage) = stage().await;
-    let mut juliet = house.online("juliet").await;
-    let mut romeo = house.login("romeo").await;
+    let (records, server, _storage) = stage().await;
+    let mut juliet = server.online("juliet").await;
+    let mut romeo = server.login("romeo").await;
     for (id, stanza, _) in CARRIED {
         romeo.say(stanza.replace("ID", id)).await;
     }
@@ -94,14 +94,14 @@ async fn each_stanza_has_one_record_that_says_what_became_of_it() {
     }
     assert!(!records.all().concat().contains("secret"), "the log has nothing that users write");
     drop((romeo, juliet));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_stanza_that_reaches_its_client_late_or_never_says_why() {
-    let (records, house, storage) = stage().await;
-    let mut juliet = house.online("juliet").await;
-    let mut romeo = house.login("romeo").await;
+    let (records, server, storage) = stage().await;
+    let mut juliet = server.online("juliet").await;
+    let mut romeo = server.login("romeo").await;
     juliet.enable().await;
     let chat = |to: &str, id: &str| {
         format!("<message type='chat' to='{to}' id='{id}'><body>secret</body></message>")
@@ -113,7 +113,7 @@ async fn a_stanza_that_reaches_its_client_late_or_never_says_why() {
     drop(juliet);
     let jid = FullJid::parse("juliet@localhost/juliet").unwrap();
     let is_waiting = || {
-        let session = house.server.state().sessions.find(&jid);
+        let session = server.server.state().sessions.find(&jid);
         session.is_some_and(|session| session.hibernation().is_some())
     };
     let waits = async {
@@ -130,7 +130,7 @@ async fn a_stanza_that_reaches_its_client_late_or_never_says_why() {
 
     // Another client of hers takes the address: the session ends.
     let unread = "not acknowledged: waits for the next client session=juliet@localhost/juliet";
-    let mut juliet = house.login("juliet").await;
+    let mut juliet = server.login("juliet").await;
     records.until(|| records.of("queued").contains(&unread.to_owned())).await;
     assert_eq!(records.of("unacked"), ["delivered sessions=1", unread]);
     assert_eq!(records.of("queued"), [late, "delivered sessions=1", unread]);
@@ -150,15 +150,15 @@ async fn a_stanza_that_reaches_its_client_late_or_never_says_why() {
     assert_eq!(records.of("full"), ["stored until a client comes", failed]);
     storage.fail(false);
     drop((romeo, juliet));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_stanza_that_ends_its_stream_says_why() {
-    let (records, house, _storage) = stage().await;
+    let (records, server, _storage) = stage().await;
     let early =
         "<message type='chat' to='juliet@localhost' id='early'><body>secret</body></message>";
-    let mut romeo = house.plain().await.authenticated("romeo").await;
+    let mut romeo = server.plain().await.authenticated("romeo").await;
     romeo.say(early).await;
     romeo.ends_refused("not-authorized").await;
     let refused = "refused: the stream ends";
@@ -167,7 +167,7 @@ async fn a_stanza_that_ends_its_stream_says_why() {
     assert_eq!(records.of("early"), [format!("{refused} {fields} {why}")]);
 
     let forged = "<message from='tybalt@localhost' to='juliet@localhost' id='forged'/>";
-    let mut romeo = house.login("romeo").await;
+    let mut romeo = server.login("romeo").await;
     romeo.say(forged).await;
     romeo.ends_refused("invalid-from").await;
     let fields = r#"name="message" from="romeo@localhost/romeo" to="juliet@localhost""#;
@@ -182,7 +182,7 @@ async fn a_stanza_that_ends_its_stream_says_why() {
         ("<other id='other'/>", "unsupported-stanza-type", ""),
     ] {
         let before = records.all().len();
-        let mut romeo = house.login("romeo").await;
+        let mut romeo = server.login("romeo").await;
         romeo.say(bytes).await;
         romeo.ends_refused(condition).await;
         let wanted =
@@ -191,21 +191,21 @@ async fn a_stanza_that_ends_its_stream_says_why() {
         assert_eq!(found.iter().filter(|line| line.ends_with(&wanted)).count(), 1, "{found:#?}");
     }
     assert!(!records.all().concat().contains("secret"), "the log has nothing that users write");
-    house.close().await;
+    server.close().await;
 }
 
 /// A server on a disk that can fail, whose log is recorded. Mercutio blocks Romeo.
-async fn stage() -> (Records, House, Arc<Faulty>) {
+async fn stage() -> (Records, TestServer, Arc<Faulty>) {
     let records = Records::begin();
     let storage = Arc::new(Faulty::new(MemoryStorage::new()));
-    let house = House::on(Arc::clone(&storage) as Arc<dyn Storage>, "").await;
-    house.add(&["tybalt", "mercutio"]).await;
-    let mut mercutio = house.login("mercutio").await;
+    let server = TestServer::on(Arc::clone(&storage) as Arc<dyn Storage>, "").await;
+    server.add(&["tybalt", "mercutio"]).await;
+    let mut mercutio = server.login("mercutio").await;
     let block = "<iq type='set' id='block'><block xmlns='urn:xmpp:blocking'>\
                  <item jid='romeo@localhost'/></block></iq>";
     mercutio.say(block).await;
     mercutio.hears("type='result'/>").await;
-    (records, house, storage)
+    (records, server, storage)
 }
 
 /// All that this client has sent was carried to the end: it was answered later.

@@ -1,11 +1,11 @@
 //! Stanzas that are wrong, and what becomes of their streams (RFC 6120 §8, §11).
 
-use super::house::{House, bind};
+use super::test_server::{TestServer, bind};
 
 #[tokio::test]
 async fn what_is_no_good_xml_ends_its_own_stream_and_reaches_nobody() {
-    let house = House::new("").await;
-    let mut juliet = house.online("juliet").await;
+    let server = TestServer::new("").await;
+    let mut juliet = server.online("juliet").await;
     let body = |body: &str| {
         format!("<message to='juliet@localhost'><body>{body}</body></message>").into_bytes()
     };
@@ -42,19 +42,19 @@ async fn what_is_no_good_xml_ends_its_own_stream_and_reaches_nobody() {
         (b"hello".to_vec(), "bad-format"),
     ];
     for (said, condition) in cases {
-        let mut romeo = house.login("romeo").await;
+        let mut romeo = server.login("romeo").await;
         romeo.say(said).await;
         romeo.ends_refused(condition).await;
     }
     juliet.say("<iq type='get' id='p' to='localhost'><ping xmlns='urn:xmpp:ping'/></iq>").await;
     let heard = juliet.hears("id='p' type='result'/>").await;
     assert!(!heard.contains("<message"), "{heard}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn nobody_speaks_in_the_name_of_another() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let ping = "<ping xmlns='urn:xmpp:ping'/>";
     let stanzas = [
         "<message to='juliet@localhost' from='juliet@localhost'/>".to_owned(),
@@ -64,17 +64,17 @@ async fn nobody_speaks_in_the_name_of_another() {
         format!("<iq type='get' id='1' from='localhost'>{ping}</iq>"),
     ];
     for stanza in stanzas {
-        let mut romeo = house.login("romeo").await;
+        let mut romeo = server.login("romeo").await;
         romeo.say(stanza).await;
         romeo.ends_refused("invalid-from").await;
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn each_faulty_request_gets_its_error_and_the_stream_goes_on() {
-    let house = House::new("").await;
-    let mut romeo = house.login("romeo").await;
+    let server = TestServer::new("").await;
+    let mut romeo = server.login("romeo").await;
     let ping = "<ping xmlns='urn:xmpp:ping'/>";
     let cases = [
         (format!("<iq type='get'>{ping}</iq>"), "bad-request"),
@@ -100,5 +100,5 @@ async fn each_faulty_request_gets_its_error_and_the_stream_goes_on() {
     romeo.say(format!("<iq type='get' id='3'>{ping}</iq>")).await;
     let heard = romeo.hears("id='3' type='result'/>").await;
     assert_eq!(heard.matches('<').count(), 1, "{heard}");
-    house.close().await;
+    server.close().await;
 }

@@ -4,7 +4,7 @@ use libtest_mimic::Trial;
 
 use super::element::elements;
 use super::matcher::difference;
-use super::script::{Action, Deed, parse};
+use super::script::{Action, ClientAction, parse};
 use super::substitute::substitute;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -89,8 +89,8 @@ fn script(steps: &str) -> String {
 
 fn bytes_are_escaped_and_repeated() {
     let script = parse(&script("Romeo sends bytes \"<a\" + 3 x \" \\\"\" + \"\\x01\\n\""));
-    let Action::Client(0, deed) = script.unwrap().steps.remove(0).action else { panic!() };
-    assert_eq!(deed, Deed::SendsBytes(b"<a \" \" \"\x01\n".to_vec()));
+    let Action::Client(0, action) = script.unwrap().steps.remove(0).action else { panic!() };
+    assert_eq!(action, ClientAction::SendsBytes(b"<a \" \" \"\x01\n".to_vec()));
 }
 
 fn names_are_put_in() {

@@ -150,7 +150,7 @@ impl Client {
             return self.send_message(Message::text(text)).await;
         }
         let stream = self.stream.as_mut().ok_or("it is not connected")?;
-        // Who is being cut off may learn it while writing; what was said before can still be read.
+        // A client whose connection is being closed may notice while it writes; what was sent before can still be read.
         let written = timeout(self.patience, async {
             stream.write_all(bytes).await?;
             stream.flush().await

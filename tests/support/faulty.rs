@@ -58,7 +58,7 @@ impl Faulty {
         }
     }
 
-    /// Nothing is written any more, whatever the server does until its end: it has crashed.
+    /// From now on nothing is written, whatever the server does until its end: it has crashed.
     pub(crate) fn die(&self) {
         self.state.store(DEAD, Ordering::Relaxed);
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// So much time passes.
+/// Lets this time pass.
 pub(crate) async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }

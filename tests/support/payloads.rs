@@ -22,7 +22,7 @@ pub(super) const OF_ROOMS: &[(IqKind, &str, &str)] = &[
     (IqKind::Set, "http://jabber.org/protocol/commands", "command"),
 ];
 
-/// What an account answers to those who may see its presence.
+/// What an account answers to contacts that may see its presence.
 pub(super) const OPEN_TO_FRIENDS: &[(IqKind, &str, &str)] = &[
     (IqKind::Get, "http://jabber.org/protocol/disco#info", "query"),
     (IqKind::Get, "http://jabber.org/protocol/disco#items", "query"),

@@ -162,7 +162,7 @@ fn conversation(condition: &Condition, to: &str, outcomes: &str) -> String {
             .collect();
         receives(&mut script, name, &got);
     }
-    // Nothing waits for who comes next (RFC 6121 §8.5.2.2.2), and nobody is told the end again.
+    // Nothing waits for the next session (RFC 6121 §8.5.2.2.2), and nobody is told the end again.
     script += "Romeo disconnects\nDesk connects\nDesk sends:\n\t<presence/>\n";
     let there = "\t<presence scansion:strict='false'/>\n".repeat(1 + condition.available.len());
     script += &format!("Desk receives in any order:\n{there}Desk receives nothing\n");

@@ -1,6 +1,6 @@
 //! A push service for tests: `push.<host>`. A script asks for it with `# service: push`.
 //!
-//! Whoever sends presence to it sees the notifications: each comes as a message with what was published.
+//! A client that sends presence to it sees the notifications: each comes as a message with what was published.
 //! The node says how the service answers, up to the first hyphen: `gone`, `busy`, `away`, `silent`, `twice`;
 //! any other takes the notification. Of a node `late`, the first one is refused, after five seconds.
 

@@ -1,5 +1,5 @@
-//! Every request that is answered, with whatever a client may put into it: each gets exactly one
-//! answer, nobody else hears of it, and nothing breaks (RFC 6120 §8.2.3).
+//! Every request that is answered, with whatever a client may put into it: each gets exactly one answer, no other
+//! client gets anything, and nothing breaks (RFC 6120 §8.2.3).
 //!
 //! The list of requests is the registry's own, so a new feature is tried without being entered.
 
@@ -349,7 +349,7 @@ impl Request {
         Ok(())
     }
 
-    /// Whoever is blocked gets the error that nobody gives, and an error where nobody gives none
+    /// A blocked contact gets the error of an address that does not exist, also where such an address would give a result
     /// (XEP-0191 §3.3 against XEP-0030 §8).
     async fn to_a_blocker(self, romeo: &mut Client, juliet: &mut Client) -> Result<(), String> {
         let block = "<block xmlns='urn:xmpp:blocking'><item jid='romeo@localhost'/></block>";
@@ -379,7 +379,7 @@ impl Request {
         Ok(())
     }
 
-    /// Who may see an account's presence may ask what is open to friends, and nothing else.
+    /// A contact that sees an account's presence may ask what `OPEN_TO_FRIENDS` lists, and nothing else.
     async fn to_a_friend(self, romeo: &mut Client) -> Result<(), String> {
         for (number, inside) in ["", "<a xmlns='urn:a'/>", "<item jid='a@b'/>"].iter().enumerate() {
             let id = format!("friend-{number}");

@@ -9,7 +9,7 @@ use super::client::{Came, Client, Transcript, named};
 use super::element::{CLIENT, Element, Piece, STREAMS, elements};
 use super::matcher::{difference, kept};
 use super::pass::pass;
-use super::script::{Action, Deed, Script, Step};
+use super::script::{Action, ClientAction, Script, Step};
 use super::server::Target;
 use super::substitute::substitute;
 
@@ -60,9 +60,11 @@ impl Conversation<'_> {
                 self.target.change_storage(*disk);
                 Ok(())
             }
-            Action::Told(events) => self.told(events).await,
-            Action::Client(index, Deed::ReceivesNothing) => self.receives_nothing(*index).await,
-            Action::Client(index, deed) => self.deed(*index, deed).await,
+            Action::FeaturesAreTold(events) => self.told(events).await,
+            Action::Client(index, ClientAction::ReceivesNothing) => {
+                self.receives_nothing(*index).await
+            }
+            Action::Client(index, action) => self.client_action(*index, action).await,
         }
     }
 
@@ -98,74 +100,74 @@ impl Conversation<'_> {
         if told == events { Ok(()) } else { Err(format!("told: {told:#?}")) }
     }
 
-    async fn deed(&mut self, index: usize, deed: &Deed) -> Result<(), String> {
+    async fn client_action(&mut self, index: usize, action: &ClientAction) -> Result<(), String> {
         let target = self.target;
-        let deed = self.substituted(deed)?;
+        let action = self.substituted(action)?;
         let client = &mut self.clients[index];
-        match deed {
-            Deed::AnswersPings => client.answers_pings = true,
-            Deed::Authenticates(mechanism) => {
+        match action {
+            ClientAction::AnswersPings => client.answers_pings = true,
+            ClientAction::Authenticates(mechanism) => {
                 let done = client.authenticate(mechanism.as_deref()).await?;
                 return done.map_err(|condition| format!("refused: {condition}"));
             }
-            Deed::AuthenticatesBySasl2(mechanism, inside) => {
+            ClientAction::AuthenticatesBySasl2(mechanism, inside) => {
                 return client.authenticate_by_sasl2(&mechanism, &inside).await;
             }
-            Deed::Binds(resource) => return client.bind(resource.as_deref()).await,
-            Deed::Connects => return client.log_in(target).await,
-            Deed::ConnectsRaw(how) => return client.connect(target, how).await,
-            Deed::Discards => drain(client, target).await.map(drop)?,
-            Deed::Disconnects => return disconnect(client).await,
-            Deed::FailsToLogIn(condition) => {
+            ClientAction::Binds(resource) => return client.bind(resource.as_deref()).await,
+            ClientAction::Connects => return client.log_in(target).await,
+            ClientAction::ConnectsRaw(how) => return client.connect(target, how).await,
+            ClientAction::Discards => drain(client, target).await.map(drop)?,
+            ClientAction::Disconnects => return disconnect(client).await,
+            ClientAction::FailsToLogIn(condition) => {
                 return fail_to_log_in(client, target, &condition).await;
             }
-            Deed::EnablesStreamManagement => return client.enable().await,
-            Deed::FailsToResume(condition) => {
+            ClientAction::EnablesStreamManagement => return client.enable().await,
+            ClientAction::FailsToResume(condition) => {
                 return fail_to_resume(client, target, &condition).await;
             }
-            Deed::Resumes => {
+            ClientAction::Resumes => {
                 return client.resume(target).await?.map_err(|why| format!("refused: {why}"));
             }
-            Deed::Handshakes => return client.handshake().await,
-            Deed::IsDisconnected => return is_disconnected(client).await,
-            Deed::LosesTheNetwork => client.lose(),
-            Deed::OpensComponent(secret) => return client.open_component(&secret).await,
-            Deed::OpensStream(domain) => return client.open(&domain).await,
-            Deed::Receives { xml, in_any_order } => {
+            ClientAction::Handshakes => return client.handshake().await,
+            ClientAction::IsDisconnected => return is_disconnected(client).await,
+            ClientAction::LosesTheNetwork => client.lose(),
+            ClientAction::OpensComponent(secret) => return client.open_component(&secret).await,
+            ClientAction::OpensStream(domain) => return client.open(&domain).await,
+            ClientAction::Receives { xml, in_any_order } => {
                 let kept = receive(client, elements(&xml)?, in_any_order).await?;
                 self.kept.extend(kept);
             }
-            Deed::ReceivesHeader(xml) => {
+            ClientAction::ReceivesHeader(xml) => {
                 let expected = elements(&header_as_element(&xml))?;
                 let expected = expected.first().ok_or("there is no header to expect")?;
                 let got = client.header().await?;
                 return difference(expected, &got).map_or(Ok(()), Err);
             }
-            Deed::ReceivesNothing => {}
-            Deed::Sends(xml) => return client.send(xml.as_bytes()).await,
-            Deed::SendsBinary(bytes) => return client.send_binary(bytes).await,
-            Deed::SendsBytes(bytes) => return client.send_raw(&bytes).await,
-            Deed::SocketCloses(code) => return socket_closes(client, code).await,
-            Deed::StartsTls => return client.start_tls().await,
-            Deed::StreamCloses => return stream_closes(client, None).await,
-            Deed::StreamEndsWith(conditions) => {
+            ClientAction::ReceivesNothing => {}
+            ClientAction::Sends(xml) => return client.send(xml.as_bytes()).await,
+            ClientAction::SendsBinary(bytes) => return client.send_binary(bytes).await,
+            ClientAction::SendsBytes(bytes) => return client.send_raw(&bytes).await,
+            ClientAction::SocketCloses(code) => return socket_closes(client, code).await,
+            ClientAction::StartsTls => return client.start_tls().await,
+            ClientAction::StreamCloses => return stream_closes(client, None).await,
+            ClientAction::StreamEndsWith(conditions) => {
                 return stream_closes(client, Some(&conditions)).await;
             }
         }
         Ok(())
     }
 
-    /// The deed with what stands for something in its XML.
-    fn substituted(&self, deed: &Deed) -> Result<Deed, String> {
+    /// The action with what stands for something in its XML.
+    fn substituted(&self, action: &ClientAction) -> Result<ClientAction, String> {
         let names = |name: &str| self.named(name);
-        Ok(match deed {
-            Deed::Sends(xml) => Deed::Sends(substitute(xml, names)?),
-            Deed::AuthenticatesBySasl2(mechanism, inside) => {
-                Deed::AuthenticatesBySasl2(mechanism.clone(), substitute(inside, names)?)
+        Ok(match action {
+            ClientAction::Sends(xml) => ClientAction::Sends(substitute(xml, names)?),
+            ClientAction::AuthenticatesBySasl2(mechanism, inside) => {
+                ClientAction::AuthenticatesBySasl2(mechanism.clone(), substitute(inside, names)?)
             }
-            Deed::Receives { xml, in_any_order } => {
+            ClientAction::Receives { xml, in_any_order } => {
                 let xml = substitute(xml, names)?;
-                Deed::Receives { xml, in_any_order: *in_any_order }
+                ClientAction::Receives { xml, in_any_order: *in_any_order }
             }
             other => other.clone(),
         })

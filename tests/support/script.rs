@@ -91,13 +91,13 @@ pub(crate) enum Action {
     /// The storage begins to fail in some way, or to work again.
     Storage(Disk),
     /// Features have been told of these events since the last such step, in this order.
-    Told(Vec<String>),
+    FeaturesAreTold(Vec<String>),
     /// The client of this index does something, or something happens to it.
-    Client(usize, Deed),
+    Client(usize, ClientAction),
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Deed {
+pub(crate) enum ClientAction {
     AnswersPings,
     Authenticates(Option<String>),
     /// With this mechanism, by XEP-0388, and with this in `<authenticate/>`. What the server says then is still to
@@ -164,9 +164,9 @@ impl Script {
             return None;
         }
         let is_raw = |step: &Step| {
-            let Action::Client(_, deed) = &step.action else { return false };
-            let is_tls = matches!(deed, Deed::Handshakes | Deed::StartsTls);
-            is_tls || matches!(deed, Deed::ConnectsRaw(_) | Deed::SendsBytes(_))
+            let Action::Client(_, action) = &step.action else { return false };
+            let is_tls = matches!(action, ClientAction::Handshakes | ClientAction::StartsTls);
+            is_tls || matches!(action, ClientAction::ConnectsRaw(_) | ClientAction::SendsBytes(_))
         };
         let is_usual = |client: &Persona| {
             client.transport == Transport::StartTls
@@ -294,7 +294,7 @@ fn action(clients: &[Persona], line: &str, body: &str) -> Result<Action, String>
     let (index, client) =
         meant.max_by_key(|(_, c)| c.name.len()).ok_or("the line begins with no client's name")?;
     let rest = line[client.name.len()..].replace('’', "'");
-    deed(rest.trim(), body).map(|deed| Action::Client(index, deed))
+    client_action(rest.trim(), body).map(|action| Action::Client(index, action))
 }
 
 /// What happens to the server.
@@ -325,70 +325,70 @@ fn of_the_server(line: &str, body: &str) -> Result<Action, String> {
         "The storage cannot be read" => Ok(Action::Storage(Disk::Unreadable)),
         "The storage fails" => Ok(Action::Storage(Disk::Full)),
         "The features are told:" => {
-            Ok(Action::Told(body.lines().map(|line| line.trim().to_owned()).collect()))
+            Ok(Action::FeaturesAreTold(body.lines().map(|line| line.trim().to_owned()).collect()))
         }
-        "The features are told nothing" => Ok(Action::Told(Vec::new())),
+        "The features are told nothing" => Ok(Action::FeaturesAreTold(Vec::new())),
         "The storage works" => Ok(Action::Storage(Disk::Works)),
         _ => Err(format!("what is `{line}`?")),
     }
 }
 
-fn deed(words: &str, body: &str) -> Result<Deed, String> {
+fn client_action(words: &str, body: &str) -> Result<ClientAction, String> {
     let xml = body.to_owned();
     Ok(match words {
-        "answers pings" => Deed::AnswersPings,
-        "authenticates" => Deed::Authenticates(None),
-        "binds" => Deed::Binds(None),
-        "connects" => Deed::Connects,
-        "connects raw" => Deed::ConnectsRaw(Transport::Tcp),
-        "connects raw as a component" => Deed::ConnectsRaw(Transport::Component),
-        "connects raw over WebSocket" => Deed::ConnectsRaw(Transport::WebSocket),
-        "connects raw over TLS" => Deed::ConnectsRaw(Transport::Direct),
-        "disconnects" => Deed::Disconnects,
-        "enables stream management" => Deed::EnablesStreamManagement,
-        "resumes" => Deed::Resumes,
-        "discards what has come" => Deed::Discards,
-        "is disconnected" => Deed::IsDisconnected,
-        "loses the network" => Deed::LosesTheNetwork,
-        "makes the TLS handshake" => Deed::Handshakes,
-        "receives nothing" => Deed::ReceivesNothing,
-        "receives a stream header:" => Deed::ReceivesHeader(xml),
-        "receives in any order:" => Deed::Receives { xml, in_any_order: true },
-        "receives:" => Deed::Receives { xml, in_any_order: false },
-        "sends:" => Deed::Sends(xml),
-        "starts TLS" => Deed::StartsTls,
-        "'s stream is closed" => Deed::StreamCloses,
-        _ => return deed_with_text(words, xml),
+        "answers pings" => ClientAction::AnswersPings,
+        "authenticates" => ClientAction::Authenticates(None),
+        "binds" => ClientAction::Binds(None),
+        "connects" => ClientAction::Connects,
+        "connects raw" => ClientAction::ConnectsRaw(Transport::Tcp),
+        "connects raw as a component" => ClientAction::ConnectsRaw(Transport::Component),
+        "connects raw over WebSocket" => ClientAction::ConnectsRaw(Transport::WebSocket),
+        "connects raw over TLS" => ClientAction::ConnectsRaw(Transport::Direct),
+        "disconnects" => ClientAction::Disconnects,
+        "enables stream management" => ClientAction::EnablesStreamManagement,
+        "resumes" => ClientAction::Resumes,
+        "discards what has come" => ClientAction::Discards,
+        "is disconnected" => ClientAction::IsDisconnected,
+        "loses the network" => ClientAction::LosesTheNetwork,
+        "makes the TLS handshake" => ClientAction::Handshakes,
+        "receives nothing" => ClientAction::ReceivesNothing,
+        "receives a stream header:" => ClientAction::ReceivesHeader(xml),
+        "receives in any order:" => ClientAction::Receives { xml, in_any_order: true },
+        "receives:" => ClientAction::Receives { xml, in_any_order: false },
+        "sends:" => ClientAction::Sends(xml),
+        "starts TLS" => ClientAction::StartsTls,
+        "'s stream is closed" => ClientAction::StreamCloses,
+        _ => return action_with_text(words, xml),
     })
 }
 
-fn deed_with_text(words: &str, body: String) -> Result<Deed, String> {
+fn action_with_text(words: &str, body: String) -> Result<ClientAction, String> {
     if let Some(mechanism) = words.strip_prefix("authenticates by SASL2 with \"") {
         let mechanism = mechanism.strip_suffix("\":").ok_or("expected `\"MECHANISM\":`")?;
-        return Ok(Deed::AuthenticatesBySasl2(mechanism.to_owned(), body));
+        return Ok(ClientAction::AuthenticatesBySasl2(mechanism.to_owned(), body));
     }
     if let Some(terms) = words.strip_prefix("sends bytes ") {
-        return bytes(terms).map(Deed::SendsBytes);
+        return bytes(terms).map(ClientAction::SendsBytes);
     }
     if let Some(terms) = words.strip_prefix("sends binary ") {
-        return bytes(terms).map(Deed::SendsBinary);
+        return bytes(terms).map(ClientAction::SendsBinary);
     }
     if let Some(code) = words.strip_prefix("'s WebSocket is closed with ") {
         let code = code.parse().map_err(|_| format!("what code is `{code}`?"))?;
-        return Ok(Deed::SocketCloses(code));
+        return Ok(ClientAction::SocketCloses(code));
     }
     let (words, text) = words.split_once('"').ok_or_else(|| format!("what is `{words}`?"))?;
     let text = text.strip_suffix('"').ok_or("the text does not end")?.to_owned();
     match words.trim() {
-        "authenticates with" => Ok(Deed::Authenticates(Some(text))),
-        "binds" => Ok(Deed::Binds(Some(text))),
-        "fails to resume with" => Ok(Deed::FailsToResume(text)),
-        "fails to log in with" => Ok(Deed::FailsToLogIn(text)),
-        "opens a stream to" => Ok(Deed::OpensStream(text)),
-        "opens the stream of a component with" => Ok(Deed::OpensComponent(text)),
+        "authenticates with" => Ok(ClientAction::Authenticates(Some(text))),
+        "binds" => Ok(ClientAction::Binds(Some(text))),
+        "fails to resume with" => Ok(ClientAction::FailsToResume(text)),
+        "fails to log in with" => Ok(ClientAction::FailsToLogIn(text)),
+        "opens a stream to" => Ok(ClientAction::OpensStream(text)),
+        "opens the stream of a component with" => Ok(ClientAction::OpensComponent(text)),
         "'s stream ends with" => {
             let conditions = text.split("\" or \"").map(str::to_owned).collect();
-            Ok(Deed::StreamEndsWith(conditions))
+            Ok(ClientAction::StreamEndsWith(conditions))
         }
         other => Err(format!("what is `{other}`?")),
     }

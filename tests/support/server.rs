@@ -35,7 +35,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A server that is talked to.
 #[async_trait]
 pub(crate) trait Target {
-    /// A connection at the door for this kind of them.
+    /// A connection to the listener for this kind of transport.
     async fn connect(&self, how: Transport) -> Result<Box<dyn Stream>, String>;
     /// Makes an account, empty and new.
     async fn add_account(&self, persona: &Persona) -> Result<(), String>;
@@ -44,8 +44,8 @@ pub(crate) trait Target {
     /// Whether all that has been sent has been dealt with when a timer of the runtime ends, since
     /// time stands still while somebody works.
     fn knows_when_idle(&self) -> bool;
-    /// The server ends, for so long, and another one begins where it was. If it crashes, it keeps
-    /// nothing at its end.
+    /// The server ends. After `down`, another one starts with the same data. If the server crashes, it saves nothing
+    /// at its end.
     async fn restart(&self, down: Duration, crashes: bool) -> Result<(), String>;
     /// The storage begins to fail in some way, or to work again.
     fn change_storage(&self, to: Disk);

@@ -155,7 +155,7 @@ fn act(kind: &str, from: &mut End, to: &mut End, heard: &mut StreamEvent) {
     }
     heard.push(&before, from);
     if was_seen && !from.is_seen() {
-        // §3.2.2: who is not seen any more is seen to go first.
+        // §3.2.2: a contact that loses the subscription first gets unavailable presence.
         heard.by(to, format!("<presence type='unavailable' from='{}'/>", from.full_jid()));
     }
     if is_routed {

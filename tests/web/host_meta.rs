@@ -92,7 +92,7 @@ async fn clients_are_told_all_ways_to_connect_if_the_operator_wants_it() {
     }
 }
 
-/// Whoever reads that these are all ways looks for no SRV records (XEP-0487 §2).
+/// A client that reads that the document is complete looks for no SRV records (XEP-0487 §2).
 #[tokio::test]
 async fn a_document_that_is_not_complete_does_not_say_so() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();

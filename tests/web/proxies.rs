@@ -1,4 +1,4 @@
-//! Who is served without TLS: reverse proxies of ours. And whose connections theirs are.
+//! Only our own reverse proxies are served without TLS. The addresses that they name count as those of the clients.
 
 use std::sync::Arc;
 

@@ -20,13 +20,13 @@ use waxwing::tasks::Tasks;
 use crate::peer::Peer;
 use crate::trust;
 
-pub(crate) struct House {
+pub(crate) struct TestServer {
     pub(crate) server: Server,
     tasks: Tasks,
     _data: TempDir,
 }
 
-impl House {
+impl TestServer {
     pub(crate) async fn new(options: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut config = Config::parse(&text(options), "the test").unwrap();
@@ -134,7 +134,7 @@ impl House {
         ))
         .await;
         peer.hears("</iq>").await;
-        // Only who asks for the roster is told of its changes.
+        // Only a component that asks for the roster is told of its changes.
         peer.say("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>").await;
         peer.hears("id='r'").await;
         peer.say("<presence/>").await;

@@ -22,7 +22,7 @@ use super::peer::Peer;
 use super::{JULIET, ROMEO, trust};
 
 /// A server with the accounts romeo and juliet, whose clock stands at [`START`].
-pub(super) struct House {
+pub(super) struct TestServer {
     pub(super) server: Server,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) clock: Clock,
@@ -30,7 +30,7 @@ pub(super) struct House {
     _data: TempDir,
 }
 
-impl House {
+impl TestServer {
     pub(super) async fn new(options: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let listen = "[listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n";
@@ -40,7 +40,8 @@ impl House {
         let clock = Clock::manual(Timestamp::from_micros(START));
         let (storage, tasks) = (MemoryStorage::new() as Arc<dyn Storage>, Tasks::new());
         let server = Server::start(config, Arc::clone(&storage), clock.clone(), tasks.clone());
-        let house = Self { server: server.await.unwrap(), storage, clock, tasks, _data: data };
+        let test_server =
+            Self { server: server.await.unwrap(), storage, clock, tasks, _data: data };
         let keys = derive_keys("secret", 2).unwrap();
         let account = |user| NewAccount {
             user: bare(user),
@@ -48,8 +49,8 @@ impl House {
             created: Timestamp::from_micros(START),
             admin: false,
         };
-        house.storage.accounts().create(&[account(ROMEO), account(JULIET)]).await.unwrap();
-        house
+        test_server.storage.accounts().create(&[account(ROMEO), account(JULIET)]).await.unwrap();
+        test_server
     }
 
     /// `owner` has a message with somebody, taken so many seconds after the start.

@@ -1,4 +1,4 @@
-//! A storage with a bug.
+//! A storage with a bug: reading a roster panics.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use waxwing::storage::{
     RosterStore, Storage, UsageStore,
 };
 
-/// A storage with a bug: who asks it for a roster panics.
-pub(super) struct Cursed(pub(super) Arc<MemoryStorage>);
+/// Passes everything on, but panics when a roster is read.
+pub(super) struct PanickingStorage(pub(super) Arc<MemoryStorage>);
 
 #[async_trait::async_trait]
-impl Storage for Cursed {
+impl Storage for PanickingStorage {
     fn accounts(&self) -> &dyn AccountStore {
         self.0.accounts()
     }

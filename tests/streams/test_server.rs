@@ -24,14 +24,14 @@ use super::peer::Peer;
 use super::trust;
 
 /// A server on free ports of the loopback interface, with the accounts romeo and juliet.
-pub(super) struct House {
+pub(super) struct TestServer {
     pub(super) server: Server,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) tasks: Tasks,
     _data: TempDir,
 }
 
-impl House {
+impl TestServer {
     pub(super) async fn new(limits: &str) -> Self {
         Self::on(MemoryStorage::new(), limits).await
     }
@@ -47,9 +47,9 @@ impl House {
         let (clock, tasks) = (Clock::system(), Tasks::new());
         let server = Server::start(config, Arc::clone(&storage), clock, tasks.clone());
         let server = server.await.unwrap();
-        let house = Self { server, storage, tasks, _data: data };
-        house.add(&["romeo", "juliet"]).await;
-        house
+        let test_server = Self { server, storage, tasks, _data: data };
+        test_server.add(&["romeo", "juliet"]).await;
+        test_server
     }
 
     pub(super) async fn add(&self, names: &[&str]) {

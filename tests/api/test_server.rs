@@ -15,7 +15,7 @@ use waxwing::server::Server;
 use waxwing::storage::{MemoryStorage, NewAccount};
 use waxwing::tasks::Tasks;
 
-pub(crate) struct House {
+pub(crate) struct TestServer {
     pub(crate) server: Server,
     pub(crate) clock: Clock,
     tasks: Tasks,
@@ -44,7 +44,7 @@ pub(crate) fn user(name: &str) -> BareJid {
     BareJid::parse(&format!("{name}@localhost")).unwrap()
 }
 
-impl House {
+impl TestServer {
     pub(crate) async fn new(options: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let text = format!(

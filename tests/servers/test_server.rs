@@ -95,7 +95,7 @@ pub(crate) struct Plan<'a> {
 }
 
 /// A server.
-pub(crate) struct House {
+pub(crate) struct TestServer {
     domain: String,
     data: tempfile::TempDir,
     storage: Arc<MemoryStorage>,
@@ -104,7 +104,7 @@ pub(crate) struct House {
     tasks: Tasks,
 }
 
-impl House {
+impl TestServer {
     /// A server `a.example` that knows where these others are. With its address.
     pub(crate) async fn that_knows(
         authority: &Authority,
@@ -237,8 +237,8 @@ async fn begin(config: &Config, storage: &Arc<MemoryStorage>, tasks: &Tasks) -> 
 
 /// Two servers, `a.example` and `b.example`, which know where the other one is.
 pub(crate) struct Two {
-    pub(crate) a: House,
-    pub(crate) b: House,
+    pub(crate) a: TestServer,
+    pub(crate) b: TestServer,
 }
 
 impl Two {
@@ -265,8 +265,8 @@ impl Two {
             hosts,
             more,
         };
-        let a = House::start(plan("a.example", at_a, one, hosts("b.example", at_b))).await;
-        let b = House::start(plan("b.example", at_b, other, hosts("a.example", at_a))).await;
+        let a = TestServer::start(plan("a.example", at_a, one, hosts("b.example", at_b))).await;
+        let b = TestServer::start(plan("b.example", at_b, other, hosts("a.example", at_a))).await;
         Self { a, b }
     }
 
