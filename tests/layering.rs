@@ -1,4 +1,4 @@
-//! The order of the house: who may know whom, how long a file may be, where things are made.
+//! Architecture rules: which module may use which, how long a file may be, where values of some types are made.
 //!
 //! Each file below `tests/layering/` holds one rule: the rule, a test that `src/` keeps it, and
 //! tests that show the rule failing on samples. `source` reads and parses the files, `paths` lists
@@ -12,6 +12,8 @@
 mod circles;
 #[path = "layering/floors.rs"]
 mod floors;
+#[path = "layering/invalidations.rs"]
+mod invalidations;
 #[path = "layering/islands.rs"]
 mod islands;
 #[path = "layering/length.rs"]
@@ -30,3 +32,5 @@ mod paths;
 mod pipelines;
 #[path = "layering/source.rs"]
 mod source;
+#[path = "layering/tasks.rs"]
+mod tasks;

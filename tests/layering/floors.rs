@@ -10,9 +10,9 @@ fn modules_know_only_the_floors_below() {
 
 const FLOORS: &[(u8, &[&str])] = &[
     (9, &["admin", "cli", "server"]),
-    (8, &["stream", "listen", "bytestream", "http", "c2s", "cluster", "component", "s2s"]),
+    (8, &["stream", "listen", "bytestream", "http", "c2s", "component", "s2s"]),
     (7, &["router"]),
-    (6, &["modules", "services"]),
+    (6, &["modules"]),
     (5, &["archive", "muc", "pubsub", "roster"]),
     (4, &["host", "session"]),
     (3, &["auth", "storage", "upload"]),

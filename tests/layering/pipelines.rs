@@ -1,4 +1,4 @@
-//! Rule: what a stanza sets going is never dropped half-way, so no `select!` in `router/` and
+//! Rule: the processing of a stanza is never dropped half-way, so there is no `select!` in `router/` and
 //! `modules/`.
 
 use crate::paths::paths;
