@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What a login costs with many contacts whose nodes have items (XEP-0163), beside one without contacts.
 
-    WAXWING=target/release/waxwing benches/peers/login_contacts.py [--contacts N] [--logins N]
+    WAXWING=target/release/waxwing benches/peers/login_contacts.py [--contacts N] [--logins N] [--online]
 
-Each contact has published an avatar's metadata, is offline, and may be seen. A login is SASL PLAIN over TLS, bind, the
-roster, and presence of a client that wants to hear of avatars: it ends when the last item of the last contact has come.
+Each contact has published an avatar's metadata, is offline (or online, with capabilities), and may be seen. A login is SASL
+PLAIN over TLS, bind, the roster, and presence of a client that wants to hear of avatars: it ends when the last item of the last
+contact has come, and its presence if it is online.
 """
 
 import argparse
@@ -22,7 +23,8 @@ import time
 from servers import DOMAIN, PASSWORD, PREFIX, Waxwing
 
 NODE = "urn:xmpp:avatar:metadata"
-CAPS = "hash='sha-1' node='urn:example' ver='{}'"
+VER = "8F45SedAeGgjMY9+xBHkXbHaW9k="
+PRESENCE = f"<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:example' ver='{VER}'/></presence>"
 
 
 class Client:
@@ -87,19 +89,28 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contacts", type=int, default=1000)
     parser.add_argument("--logins", type=int, default=50)
+    parser.add_argument("--online", action="store_true", help="the contacts are online")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="contacts-") as folder:
         server = Befriended(folder, args.contacts + 2, "0")
         server.start()
         try:
+            online = []
             for number in range(2, args.contacts + 2):
-                publish(server.port, f"{PREFIX}{number}")
+                client = publish(server.port, f"{PREFIX}{number}")
+                # What they are sent meanwhile fits into the buffers of their sockets.
+                if args.online:
+                    come_online(client)
+                    online.append(client)
+                else:
+                    client.close()
             print("| contacts | items that come | ms until all is there (median) | ms of server CPU for a login |\n|---:|---:|---:|---:|")
             for user, contacts in ((f"{PREFIX}{args.contacts + 2}", 0), (f"{PREFIX}1", args.contacts)):
-                log_in(server.port, user, contacts)
+                presences = contacts if args.online else 0
+                log_in(server.port, user, contacts, presences)
                 before, times = cpu(server), []
                 for _ in range(args.logins):
-                    times.append(log_in(server.port, user, contacts))
+                    times.append(log_in(server.port, user, contacts, presences))
                 used = (cpu(server) - before) / args.logins
                 print(f"| {contacts:,} | {contacts:,} | {statistics.median(times) * 1000:.0f} | {used * 1000:.1f} |")
         finally:
@@ -135,29 +146,39 @@ def publish(port, user):
     answer = client.until("<iq [^>]*id='p'[^>]*>")
     if "type='error'" in answer:
         raise SystemExit(answer)
-    client.close()
+    return client
 
 
-def log_in(port, user, items):
-    """Seconds for a login."""
-    begun = time.perf_counter()
-    client = Client(port, user)
-    caps = CAPS.format("8F45SedAeGgjMY9+xBHkXbHaW9k=")
-    client.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>"
-                f"<presence><c xmlns='http://jabber.org/protocol/caps' {caps}/></presence>")
-    came = client.until("<presence [^>]*>")
+def come_online(client):
+    """Sends presence with capabilities, and says what they are if the server asks: so all of them are known afterwards."""
+    client.send(PRESENCE + "<iq type='get' id='e'><ping xmlns='urn:xmpp:ping'/></iq>")
+    tell_capabilities(client, client.until("<iq [^>]*id='e'[^>]*>"))
+
+
+def tell_capabilities(client, came):
+    """Answers the server's question in what came, if there is one. Whether there was."""
     asked = re.search("<iq [^>]*type='get'[^>]*>", came)
-    if asked is None and items and "#event" not in came:
-        more = client.until("<iq [^>]*type='get'[^>]*>|#event'")
-        asked = re.search("<iq [^>]*type='get'[^>]*>", more)
-        came += more
     if asked:
         number = re.search("id='([^']*)'", asked[0])[1]
         client.send(f"<iq type='result' id='{number}' to='{DOMAIN}'><query xmlns='http://jabber.org/protocol/disco#info' "
-                    f"node='urn:example#8F45SedAeGgjMY9+xBHkXbHaW9k='><feature var='{NODE}+notify'/></query></iq>")
-    left = items - len(re.findall("pubsub#event'", came))
-    if left > 0:
-        client.until("pubsub#event'", left)
+                    f"node='urn:example#{VER}'><feature var='{NODE}+notify'/></query></iq>")
+    return asked is not None
+
+
+def log_in(port, user, items, presences):
+    """Seconds for a login."""
+    begun = time.perf_counter()
+    client = Client(port, user)
+    client.send("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>" + PRESENCE)
+    came = client.until("<presence [^>]*>")
+    if not tell_capabilities(client, came) and items and "#event" not in came:
+        more = client.until("<iq [^>]*type='get'[^>]*>|#event'")
+        tell_capabilities(client, more)
+        came += more
+    for pattern, count in (("pubsub#event'", items), ("<presence [^>]*>", presences + 1)):
+        left = count - len(re.findall(pattern, came))
+        if left > 0:
+            came += client.until(pattern, left)
     took = time.perf_counter() - begun
     client.close()
     return took

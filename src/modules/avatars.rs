@@ -32,7 +32,8 @@ impl Module for Avatars {
             xeps: &[
                 Xep { number: 84, version: "1.1.4", status: Status::Complete },
                 Xep { number: 172, version: "1.1", status: Status::Complete },
-                Xep { number: 292, version: "0.12.0", status: Status::Complete },
+                // Keys, logos, sounds, and what to sort by have no counterpart (§7): `payload/vcard4.rs`.
+                Xep { number: 292, version: "0.12.0", status: Status::Partial },
                 Xep { number: 398, version: "1.0.0", status: Status::Complete },
             ],
         }

@@ -17,6 +17,10 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ("ROLE", "role", "text"),
     ("URL", "url", "uri"),
     ("NOTE", "note", "text"),
+    ("TZ", "tz", "text"),
+    ("UID", "uid", "text"),
+    ("REV", "rev", "timestamp"),
+    ("PRODID", "prodid", "text"),
 ];
 /// Parts of a name.
 const NAME: &[(&str, &str)] = &[
@@ -68,7 +72,7 @@ fn with_kept(
 
 /// Whether a field of a vCard4 has a counterpart.
 fn is_mapped_back(name: &str) -> bool {
-    const OTHERS: &[&str] = &["fn", "n", "adr", "email", "tel", "org", "impp"];
+    const OTHERS: &[&str] = &["fn", "n", "adr", "email", "tel", "org", "impp", "geo", "categories"];
     OTHERS.contains(&name) || TEXTS.iter().any(|(_, new, _)| *new == name)
 }
 
@@ -103,6 +107,15 @@ fn new_field(old: &ElementRef<'_>) -> Option<Node> {
             element("org").children(texts.map(|text| element("text").text(&text)))
         }
         "JABBERID" => element("impp").child(element("uri").text(&format!("xmpp:{}", whole?))),
+        "GEO" => {
+            let uri = format!("geo:{},{}", part("LAT")?, part("LON")?);
+            element("geo").child(element("uri").text(&uri))
+        }
+        "CATEGORIES" => {
+            let words = old.children().filter(|child| child.is(OLD, "KEYWORD"));
+            let words = words.map(|word| element("text").text(word.text().trim()));
+            element("categories").children(words.collect::<Vec<_>>())
+        }
         _ => return None,
     })
 }
@@ -118,7 +131,8 @@ pub fn to_old(card: &ElementRef<'_>, kept: Option<&ElementRef<'_>>) -> Node {
 
 /// Whether a field of the older card has a counterpart.
 fn is_mapped(name: &str) -> bool {
-    const OTHERS: &[&str] = &["FN", "DESC", "N", "ADR", "EMAIL", "TEL", "ORG", "JABBERID"];
+    const OTHERS: &[&str] =
+        &["FN", "DESC", "N", "ADR", "EMAIL", "TEL", "ORG", "JABBERID", "GEO", "CATEGORIES"];
     OTHERS.contains(&name) || TEXTS.iter().any(|(old, ..)| *old == name)
 }
 
@@ -156,6 +170,18 @@ fn old_field(new: &ElementRef<'_>) -> Option<Node> {
             element("ORG").children(named.collect::<Vec<_>>())
         }
         "impp" => element("JABBERID").text(part("uri")?.strip_prefix("xmpp:")?),
+        "geo" => {
+            let uri = part("uri")?;
+            // RFC 5870 §3.3: an altitude and parameters may follow.
+            let (lat, rest) = uri.strip_prefix("geo:")?.split_once(',')?;
+            let lon = rest.split([',', ';']).next()?;
+            element("GEO").child(element("LAT").text(lat)).child(element("LON").text(lon))
+        }
+        "categories" => {
+            let words = new.children().filter(|child| child.is(NS, "text"));
+            let words = words.map(|word| element("KEYWORD").text(word.text().trim()));
+            element("CATEGORIES").children(words.collect::<Vec<_>>())
+        }
         _ => return None,
     })
 }
@@ -178,7 +204,9 @@ mod tests {
         <EMAIL><HOME/><INTERNET/><USERID>stpeter@jabber.org</USERID></EMAIL>\
         <ORG><ORGNAME>XSF</ORGNAME><ORGUNIT>Board</ORGUNIT></ORG>\
         <JABBERID>stpeter@jabber.org</JABBERID><URL>https://stpeter.im/?a&amp;b</URL>\
-        <NOTE>long</NOTE>";
+        <NOTE>long</NOTE><TZ>-0700</TZ><UID>u1</UID><REV>2010-07-28T18:21:55Z</REV>\
+        <GEO><LAT>39.59</LAT><LON>-105.01</LON></GEO>\
+        <CATEGORIES><KEYWORD>xsf</KEYWORD><KEYWORD>ietf</KEYWORD></CATEGORIES>";
     const NEW: &str = "<fn><text>Peter Saint-Andre</text></fn>\
         <n><surname>Saint-Andre</surname><given>Peter</given></n>\
         <nickname><text>stpeter</text></nickname><bday><date>1966-08-06</date></bday>\
@@ -189,7 +217,10 @@ mod tests {
         <email><parameters><type><text>home</text></type></parameters>\
         <text>stpeter@jabber.org</text></email><org><text>XSF</text><text>Board</text></org>\
         <impp><uri>xmpp:stpeter@jabber.org</uri></impp><url><uri>https://stpeter.im/?a&amp;b</uri></url>\
-        <note><text>long</text></note>";
+        <note><text>long</text></note><tz><text>-0700</text></tz><uid><text>u1</text></uid>\
+        <rev><timestamp>2010-07-28T18:21:55Z</timestamp></rev>\
+        <geo><uri>geo:39.59,-105.01</uri></geo>\
+        <categories><text>xsf</text><text>ietf</text></categories>";
 
     fn old(children: &str) -> Frame {
         Frame::from_bytes(format!("<vCard xmlns='vcard-temp'>{children}</vCard>")).unwrap()
