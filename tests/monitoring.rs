@@ -70,6 +70,20 @@ async fn metrics_and_health_are_told_on_their_own_port_alone() {
     assert!(ready.ends_with("the storage fails\n"), "{ready}");
     let live = answer(&server, "monitoring", "/health/live").await;
     assert!(live.starts_with("HTTP/1.1 200 "), "{live}");
+    // Each request was counted, by what answered it, and not by the rest of its path.
+    let counted = server.state().metrics.render();
+    for line in [
+        "waxwing_http_requests_total{route=\"monitoring\",status=\"200\"} 4",
+        "waxwing_http_requests_total{route=\"monitoring\",status=\"404\"} 3",
+        "waxwing_http_requests_total{route=\"monitoring\",status=\"503\"} 1",
+        "waxwing_http_requests_total{route=\"websocket\",status=\"404\"} 1",
+        "waxwing_http_bodies{direction=\"in\"} 0",
+        "waxwing_http_bodies{direction=\"out\"} 0",
+        "waxwing_http_received_bytes_total 0",
+    ] {
+        assert!(counted.lines().any(|found| found == line), "{line} is missing in {counted}");
+    }
+    assert!(server.state().metrics.http.sent.get() > 1000);
     assert!(tasks.stop(Duration::from_secs(10)).await.is_empty());
 }
 

@@ -19,6 +19,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::files::headers::http_date;
+use super::meter::Meter;
 use crate::clock::Clock;
 
 /// The answer that comes later.
@@ -34,6 +35,8 @@ pub(super) struct Delayed {
     hurry: Arc<Notify>,
     /// The connection ends with it.
     is_last: bool,
+    /// Counts it, once it is held.
+    meter: Option<Meter>,
 }
 
 /// A response that stands for another one, which comes later. Its body must be in memory. `hurry` is notified when the
@@ -44,7 +47,8 @@ pub fn later(
     answer: impl Future<Output = Response> + Send + 'static,
 ) -> Response {
     let mut response = ().into_response();
-    let delayed = Delayed { answer: Box::pin(answer), hurry: Arc::clone(hurry), is_last: false };
+    let delayed =
+        Delayed { answer: Box::pin(answer), hurry: Arc::clone(hurry), is_last: false, meter: None };
     response.extensions_mut().insert(Later(Arc::new(Mutex::new(Some(delayed)))));
     response
 }
@@ -63,8 +67,13 @@ impl Held {
     }
 
     /// The answer that a response stands for, or the response. An answer that is not there soon is given to the
-    /// connection: then this never returns. `is_last`: the connection ends with it.
-    pub(super) async fn resolve(&self, mut response: Response, is_last: bool) -> Response {
+    /// connection: then this never returns, and whoever writes it counts it. `is_last`: the connection ends with it.
+    pub(super) async fn resolve(
+        &self,
+        mut response: Response,
+        is_last: bool,
+        meter: &Meter,
+    ) -> Response {
         let Some(Later(delayed)) = response.extensions_mut().remove::<Later>() else {
             return response;
         };
@@ -76,7 +85,7 @@ impl Held {
                 if self.stopping.is_cancelled() {
                     return delayed.answer.await;
                 }
-                delayed.is_last = is_last;
+                (delayed.is_last, delayed.meter) = (is_last, Some(meter.clone()));
                 *self.delayed.lock() = Some(delayed);
                 self.came.notify_one();
                 pending().await
@@ -115,7 +124,7 @@ pub(super) async fn answer(
     delayed: Delayed,
     clock: &Clock,
 ) -> io::Result<Option<Bytes>> {
-    let Delayed { mut answer, hurry, mut is_last } = delayed;
+    let Delayed { mut answer, hurry, mut is_last, meter } = delayed;
     let (mut ahead, mut is_silent) = (BytesMut::from(&ahead[..]), false);
     let response = loop {
         tokio::select! {
@@ -132,6 +141,10 @@ pub(super) async fn answer(
     };
     let (head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
+    if let Some(meter) = meter {
+        meter.answered(head.status);
+        meter.sent(body.len());
+    }
     let mut out = Vec::with_capacity(512 + body.len());
     write!(out, "HTTP/1.1 {}\r\n", head.status)?;
     is_last |= head.headers.get(CONNECTION).is_some_and(|value| value == "close");
@@ -175,6 +188,13 @@ mod tests {
         Clock::manual(Timestamp::from_micros(784_111_777_000_000))
     }
 
+    fn delayed(
+        answer: impl Future<Output = Response> + Send + 'static,
+        hurry: Arc<Notify>,
+    ) -> Delayed {
+        Delayed { answer: Box::pin(answer), hurry, is_last: false, meter: None }
+    }
+
     /// What the client gets, and what is left of what it has sent.
     async fn answered(sent: &[u8], response: Response) -> (String, io::Result<Option<Bytes>>) {
         let (mut ours, mut theirs) = duplex(1024);
@@ -183,7 +203,7 @@ mod tests {
             sleep(Duration::from_secs(9)).await;
             response
         };
-        let delayed = Delayed { answer: Box::pin(late), hurry: Arc::default(), is_last: false };
+        let delayed = delayed(late, Arc::default());
         let left = answer(&mut theirs, Bytes::from_static(b"POST "), delayed, &clock()).await;
         drop(theirs);
         let mut got = String::new();
@@ -207,8 +227,7 @@ mod tests {
     async fn a_client_that_goes_is_noticed() {
         let (ours, mut theirs) = duplex(1024);
         drop(ours);
-        let delayed =
-            Delayed { answer: Box::pin(pending()), hurry: Arc::default(), is_last: false };
+        let delayed = delayed(pending(), Arc::default());
         assert!(answer(&mut theirs, Bytes::new(), delayed, &clock()).await.unwrap().is_none());
     }
 
@@ -222,7 +241,7 @@ mod tests {
             waits.notified().await;
             "hello".into_response()
         };
-        let delayed = Delayed { answer: Box::pin(late), hurry, is_last: false };
+        let delayed = delayed(late, hurry);
         assert!(answer(&mut theirs, Bytes::new(), delayed, &clock()).await.unwrap().is_none());
         drop(theirs);
         let mut got = String::new();

@@ -11,6 +11,7 @@ mod deadline;
 pub mod files;
 pub mod host_meta;
 mod later;
+mod meter;
 pub mod monitoring;
 pub mod pages;
 mod peer;
@@ -48,8 +49,10 @@ pub use peer::Peer;
 
 use crate::clock::Clock;
 use crate::listen::Accepted;
+use crate::metrics::Metrics;
 use crate::stream::wire::Wire;
 use later::{Delayed, Held};
+use meter::{Meter, Metered};
 use rewound::Rewound;
 use unread::{RequestBody, Unread};
 use write_timeout::WriteTimeout;
@@ -77,6 +80,8 @@ async fn in_time(mut request: Request, next: Next) -> Response {
 pub struct Terms {
     /// For the dates of answers.
     pub clock: Clock,
+    /// Where requests are counted.
+    pub metrics: Metrics,
     /// How long a write may make no progress.
     pub write_limit: Duration,
     /// Says that the server ends.
@@ -85,13 +90,14 @@ pub struct Terms {
 
 /// Serves one connection until it ends, is too slow, or the server ends.
 pub async fn serve(accepted: Accepted, routes: Router, terms: Terms) {
-    let Terms { clock, write_limit, stopping } = terms;
+    let Terms { clock, metrics, write_limit, stopping } = terms;
     let Accepted { wire, peer, tls, is_proxied, counted } = accepted;
     let peer = Arc::new(Peer::new(peer, tls.map(|tls| tls.version), is_proxied, counted));
     let mut io = WriteTimeout::new(wire, write_limit);
     let mut ahead = Bytes::new();
     loop {
-        let requests = Box::pin(serve_requests(&routes, &peer, Rewound::new(ahead, io), &stopping));
+        let requests =
+            Box::pin(serve_requests(&routes, &peer, &metrics, Rewound::new(ahead, io), &stopping));
         let Some((answer, rewound)) = requests.await else { return };
         let (before, at) = rewound.into_parts();
         io = at;
@@ -120,14 +126,16 @@ async fn ends(stopping: &CancellationToken) {
 async fn serve_requests(
     routes: &Router,
     peer: &Arc<Peer>,
+    metrics: &Metrics,
     io: Rewound<WriteTimeout<Wire>>,
     stopping: &CancellationToken,
 ) -> Option<(Delayed, Rewound<WriteTimeout<Wire>>)> {
     let (held, unread) = (Arc::new(Held::new(stopping.clone())), Arc::new(Unread::default()));
     let of_requests = (Arc::clone(&held), Arc::clone(&unread));
-    let (routes, peer) = (routes.clone(), Arc::clone(peer));
+    let (routes, peer, metrics) = (routes.clone(), Arc::clone(peer), metrics.clone());
     let answer = service_fn(move |request| {
-        answer(routes.clone(), Arc::clone(&peer), of_requests.clone(), request)
+        let meter = Meter::new(metrics.clone(), request.uri().path());
+        answer(routes.clone(), Arc::clone(&peer), of_requests.clone(), meter, request)
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -166,19 +174,28 @@ async fn answer(
     routes: Router,
     peer: Arc<Peer>,
     (held, unread): (Arc<Held>, Arc<Unread>),
+    meter: Meter,
     request: http::Request<Incoming>,
-) -> Result<Response, std::convert::Infallible> {
+) -> Result<http::Response<Metered<Body>>, std::convert::Infallible> {
     let headers = request.headers();
     let is_sent = !headers.contains_key(EXPECT);
     let is_last = request.version() != Version::HTTP_11 || !stays(headers);
-    let mut request = request.map(|body| Body::new(RequestBody::new(body, is_sent, unread)));
+    let read = |body| meter.request(RequestBody::new(body, is_sent, unread));
+    let mut request = request.map(|body| Body::new(read(body)));
     if !names_its_host(&request) {
         let text = "A request of HTTP/1.1 has one Host header (RFC 9112 section 3.2).\n";
-        return Ok((StatusCode::BAD_REQUEST, text).into_response());
+        return Ok(counted(&meter, (StatusCode::BAD_REQUEST, text).into_response()));
     }
     request.extensions_mut().insert(peer);
     let response = TowerToHyperService::new(routes).call(request).await?;
-    Ok(held.resolve(response, is_last).await)
+    let response = held.resolve(response, is_last, &meter).await;
+    Ok(counted(&meter, response))
+}
+
+/// An answer that is written next.
+fn counted(meter: &Meter, answer: Response) -> http::Response<Metered<Body>> {
+    meter.answered(answer.status());
+    answer.map(|body| meter.answer(body))
 }
 
 /// Whether the connection is to stay as it is after the request (RFC 9110 §7.6.1).

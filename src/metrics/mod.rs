@@ -5,6 +5,7 @@
 //! served domains. A second one: a label is looked up under a lock. So counters that change with each stanza
 //! are plain fields, resolved once.
 
+mod http;
 mod register;
 mod time_histogram;
 mod waits;
@@ -19,6 +20,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use http::HttpCounters;
 pub use register::{ByKind, Labelled};
 
 use crate::payload::datetime::Timestamp;
@@ -47,6 +49,7 @@ pub struct Counters {
     pub connections_accepted: Counter,
     /// reason: `address`, `all`, `files`.
     pub connections_refused: Labelled<1>,
+    pub http: HttpCounters,
     latency: Latency,
     /// mechanism; outcome: `success` or the SASL condition.
     pub logins: Labelled<2>,
@@ -126,6 +129,7 @@ impl Metrics {
                 ["reason"],
                 "Connections closed at once, by the bound which they exceeded, or by what was wrong",
             ),
+            http: HttpCounters::register(&mut r),
             latency: Latency::register(&mut r),
             logins: r.labelled(
                 "logins",
@@ -371,6 +375,7 @@ mod tests {
         metrics.logins.inc(["PLAIN", "success"]);
         metrics.tls_handshakes.inc(["TLSv1.3", "success"]);
         metrics.connections_refused.inc(["all"]);
+        metrics.http.requests.inc(["files", "200"]);
         metrics.pushes.inc(["success"]);
         metrics.stanzas_bounced.inc(["service-unavailable"]);
         metrics.server_streams.inc(["in", "dialback"]);

@@ -164,6 +164,7 @@ fn serve_routes(services: &Services, routes: Router, accepted: Accepted) -> BoxF
     let server = services.c2s.server();
     let terms = http::Terms {
         clock: server.clock.clone(),
+        metrics: server.metrics.clone(),
         write_limit: server.config.load().limits.write,
         stopping: server.tasks.stopping(),
     };
