@@ -260,7 +260,7 @@ async fn stored(house: &House, user: &BareJid, name: &str) -> String {
         expires: None,
         content: None,
     };
-    let bounds = FileBounds { bytes: 1000, files: 10, replace: false };
+    let bounds = FileBounds { bytes: 1000, files: 10, replace: false, per_day: None };
     let files = house.storage().files();
     files.reserve(&slot, bounds).await.unwrap();
     let hash = ContentHash::new([1; 32]);

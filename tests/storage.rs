@@ -233,8 +233,10 @@ suite! {
     ;
     uploads:
         a_content_is_unused_when_no_file_has_it
+        a_day_has_so_many_bytes
         a_full_quota_is_refused
         a_slot_becomes_a_file_once
+        a_slot_that_is_given_up_counts_for_what_was_sent
         files_expire_and_slots_do
         files_of_an_account_come_newest_first
         files_share_a_quota_by_purpose

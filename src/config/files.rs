@@ -52,8 +52,7 @@ section! {
     /// Files of one account.
     files: u64 = 10_000 => Count::between(1, 1_000_000), Reload;
 
-    /// Bytes that one account may upload on average in a day, and at once if it has not uploaded for a day. 0 = no
-    /// limit.
+    /// Bytes that one account may upload in 24 hours. 0 = no limit.
     per_day: usize = GIB => Size::between(0, 1024 * GIB), Reload;
 
     /// How long files that were sent in messages are kept. Older ones are removed within an hour. 0 = until `quota`

@@ -53,6 +53,7 @@ pub fn bounds(config: &Config, purpose: Purpose) -> FileBounds {
         bytes: quota(config, purpose) as u64,
         files: config.files.files,
         replace: is_message && config.files.full == FilesFull::Replace,
+        per_day: (config.files.per_day > 0).then_some(config.files.per_day as u64),
     }
 }
 

@@ -198,7 +198,6 @@ impl Budgets {
             address: bound(budgets.uploads_per_address),
             all: bound(budgets.uploads),
         });
-        self.uploaded_bytes.set(config.files.per_day);
         self.bytestreams.set(Bounds {
             account: bound(budgets.bytestreams_per_account),
             address: None,

@@ -151,14 +151,6 @@ impl Share {
         Ok(())
     }
 
-    /// Gives back `amount` that was taken and not used.
-    pub fn give_back(&self, amount: u64) {
-        if !self.is_exempt {
-            let paces = **self.rate.0.paces.load();
-            self.buckets(&paces).for_each(|(_, bucket, pace)| bucket.give_back(pace.cost(amount)));
-        }
-    }
-
     /// Counts an action of the budget.
     pub fn count(&self, scope: BudgetScope, action: Action) {
         self.rate.0.tally.count(scope, action);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::Result;
+use super::{Result, UploadDay};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 
@@ -65,6 +65,8 @@ pub struct FileBounds {
     pub files: u64,
     /// Remove the oldest files of the same kind to make room.
     pub replace: bool,
+    /// Bytes for which the account gets slots in a day. `None`: any number.
+    pub per_day: Option<u64>,
 }
 
 /// The newest files of an account that were uploaded.
@@ -92,10 +94,11 @@ pub struct FileTotals {
 /// Files of accounts.
 #[async_trait]
 pub trait FileStore: Send + Sync {
-    /// Stores a slot: a file without content. Nothing is removed for it.
+    /// Stores a slot: a file without content. Nothing is removed for it. Its bytes count for the day of the account.
     ///
     /// # Errors
-    /// `StorageError::Limit` with [`FILE_QUOTA`] if the account has no room for it, and could make none.
+    /// `StorageError::Limit` with [`UPLOAD_DAY`](super::UPLOAD_DAY) if the account has uploaded too much in a day, with
+    /// [`FILE_QUOTA`] if it has no room for it, and could make none.
     async fn reserve(&self, file: &StoredFile, bounds: FileBounds) -> Result<()>;
     /// A file by its id.
     async fn find(&self, id: FileId) -> Result<Option<StoredFile>>;
@@ -128,8 +131,14 @@ pub trait FileStore: Send + Sync {
     ) -> Result<Option<u64>>;
     /// Removes a file of an account. `false` if the account has no such file.
     async fn remove_file(&self, owner: &BareJid, id: FileId) -> Result<bool>;
-    /// Removes files that have expired, and slots that were not used in time, up to `limit` of them. Answers how
-    /// many.
+    /// What an account was given slots for in the day before `now`.
+    async fn upload_day(&self, owner: &BareJid, now: Timestamp) -> Result<UploadDay>;
+    /// Slots that were not used in time, of all accounts, up to `limit` of them. They are still there.
+    async fn expired_slots(&self, now: Timestamp, limit: usize) -> Result<Vec<StoredFile>>;
+    /// Removes a slot. So many of its bytes, which were not sent, count for the day of its owner no more. `false` if there
+    /// is no such slot; a file that was uploaded is none.
+    async fn give_up(&self, id: FileId, unsent: u64) -> Result<bool>;
+    /// Removes files that have expired, up to `limit` of them. Answers how many.
     async fn remove_expired(&self, now: Timestamp, limit: usize) -> Result<u64>;
     /// Contents that no file has, in the order of their hashes, behind this one. They are still on the disk.
     async fn unused_contents(

@@ -34,6 +34,7 @@ mod sender_shares;
 mod sql;
 mod sqlite;
 mod tokenizer;
+mod upload_day;
 mod usage;
 mod wire_id;
 
@@ -80,6 +81,7 @@ pub use room::{
 };
 pub use roster::{RosterChange, RosterItem, RosterStore, RosterVersion, Subscription};
 pub use sqlite::SqliteStorage;
+pub use upload_day::{UPLOAD_DAY, UploadDay};
 pub use usage::{Usage, UsageStore};
 pub use wire_id::WireIds;
 

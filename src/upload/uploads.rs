@@ -107,6 +107,7 @@ impl Uploads {
                 some => swept.files += some,
             }
         }
+        swept.files += self.give_up_slots(storage, now).await?;
         swept.uploads = self.discard_lost(storage).await?;
         let mut last = None;
         loop {
@@ -126,6 +127,26 @@ impl Uploads {
                     }
                     Err(error) => return Err(error),
                 }
+            }
+        }
+    }
+
+    /// Removes slots that were not used in time. What was not sent counts for the day of nobody any more. Answers how
+    /// many.
+    async fn give_up_slots(&self, storage: &dyn Storage, now: Timestamp) -> Result<u64, KeepError> {
+        let mut removed = 0;
+        loop {
+            let slots = storage.files().expired_slots(now, AT_ONCE).await?;
+            if slots.is_empty() {
+                return Ok(removed);
+            }
+            for slot in slots {
+                let sent = self.contents.uploaded(slot.id).await.unwrap_or_else(|error| {
+                    tracing::error!(id = %slot.id, %error, "cannot see what was uploaded");
+                    slot.size
+                });
+                let unsent = slot.size.saturating_sub(sent);
+                removed += u64::from(storage.files().give_up(slot.id, unsent).await?);
             }
         }
     }

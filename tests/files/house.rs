@@ -129,6 +129,12 @@ impl House {
         self.server.state().shared::<Uploads>()
     }
 
+    /// The bytes that count for the day of the user.
+    pub(crate) async fn day(&self) -> u64 {
+        let files = self.server.state().storage.files();
+        files.upload_day(&user(), self.clock.now()).await.unwrap().bytes()
+    }
+
     pub(crate) async fn remove(&self, slot: &Slot) -> bool {
         self.server.state().storage.files().remove_file(&user(), slot.id).await.unwrap()
     }
@@ -208,7 +214,8 @@ fn user() -> BareJid {
     BareJid::parse("romeo@localhost").unwrap()
 }
 
-pub(crate) const ROOMY: FileBounds = FileBounds { bytes: 1 << 40, files: 100_000, replace: false };
+pub(crate) const ROOMY: FileBounds =
+    FileBounds { bytes: 1 << 40, files: 100_000, replace: false, per_day: None };
 const BASE: &str = "https://files.example.org";
 /// 2026-07-01T12:00:00Z
 const START: i64 = 1_782_907_200_000_000;

@@ -3,7 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::house::{House, Slot};
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
+
+use crate::house::{House, PATIENCE, Slot, answer};
 
 /// A slot of which one byte has come.
 async fn begun(house: &House) -> Slot {
@@ -23,6 +26,57 @@ async fn what_was_uploaded_goes_with_its_slot() {
     house.sweep().await;
     assert_eq!(house.partial(), 0);
     assert_eq!(house.put(&expired, b"hello", "").await.status, 404);
+    house.close().await;
+}
+
+/// A slot that ends counts for what was sent, and so does one that is given up.
+#[tokio::test]
+async fn what_was_not_sent_does_not_count_for_the_day() {
+    let house = House::new("").await;
+    begun(&house).await;
+    house.slot("b.jpg", b"hello", None).await;
+    let file = house.file("c.jpg", b"hello", None).await;
+    let given_up = begun(&house).await;
+    assert_eq!(house.day().await, 20);
+    assert_eq!(house.ask("DELETE", &given_up.put, "", b"").await.status, 204);
+    assert_eq!(house.day().await, 16);
+    house.clock.advance(Duration::from_secs(301));
+    house.sweep().await;
+    assert_eq!(house.day().await, 7);
+    assert!(house.remove(&file).await);
+    assert_eq!(house.day().await, 7, "it was sent");
+    house.close().await;
+}
+
+/// However long an upload takes: as long as it makes progress, its slot stays.
+#[tokio::test]
+async fn a_long_upload_is_not_removed_while_it_is_written() {
+    let house = House::new("files.resume = \"1 h\"\n").await;
+    let content = vec![7; 1 << 20];
+    let slot = house.slot("a.bin", &content, None).await;
+    let mut io = house.connect();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        slot.put,
+        content.len()
+    );
+    io.write_all(head.as_bytes()).await.unwrap();
+    let mut sent = 0;
+    for end in [300 << 10, 600 << 10, 900 << 10] {
+        io.write_all(&content[sent..end]).await.unwrap();
+        sent = end;
+        let written = async {
+            while house.partial_bytes() + (256 << 10) < sent as u64 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, written).await.unwrap();
+        house.clock.advance(Duration::from_secs(40 * 60));
+        house.sweep().await;
+    }
+    io.write_all(&content[sent..]).await.unwrap();
+    assert_eq!(answer(&mut io).await.status, 201);
+    assert!(house.get(&slot, "").await.body == content);
     house.close().await;
 }
 

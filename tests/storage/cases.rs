@@ -142,6 +142,7 @@ pub(crate) async fn assert_empty(s: &Arc<dyn Storage>, who: &BareJid) {
     assert_eq!(s.api_tokens().api_tokens(who).await.unwrap(), []);
     assert_eq!(s.invitations().invitations(Some(who), 9).await.unwrap(), []);
     assert_eq!(s.files().files_of(who, 9).await.unwrap(), []);
+    assert_eq!(s.files().upload_day(who, at(1)).await.unwrap().bytes(), 0);
     assert_eq!(s.documents().all(who, "vcard").await.unwrap(), []);
     assert_eq!(s.capabilities().interests(who.as_str()).await.unwrap(), None);
     assert_eq!(s.archive().waiting_count(who).await.unwrap(), 0);

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use waxwing::jid::BareJid;
 use waxwing::storage::{
     ContentHash, FILE_QUOTA, FileBounds, FileId, Purpose, Storage, StorageError, StoredFile,
-    UploadedFiles,
+    UPLOAD_DAY, UploadedFiles,
 };
 
 use crate::cases::{at, make, user};
 
-pub(crate) const ROOMY: FileBounds = FileBounds { bytes: 1 << 40, files: 1000, replace: false };
+pub(crate) const ROOMY: FileBounds =
+    FileBounds { bytes: 1 << 40, files: 1000, replace: false, per_day: None };
 
 /// A slot that was asked for at this time, for a file of 10 bytes.
 pub(crate) fn slot(owner: &BareJid, micros: i64) -> StoredFile {
@@ -93,7 +94,7 @@ pub(crate) async fn files_of_an_account_come_newest_first(s: Arc<dyn Storage>) {
 pub(crate) async fn files_share_a_quota_by_purpose(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
     assert_eq!(s.files().used_by(&romeo, Purpose::Message).await.unwrap(), (0, 0));
-    let bounds = FileBounds { bytes: 20, files: 5, replace: false };
+    let bounds = FileBounds { bytes: 20, files: 5, replace: false, per_day: None };
     let of = |purpose| StoredFile { purpose, ..slot(&romeo, 1) };
     for purpose in [Purpose::Message, Purpose::Ephemeral, Purpose::Profile, Purpose::Permanent] {
         s.files().reserve(&of(purpose), bounds).await.unwrap();
@@ -115,9 +116,9 @@ pub(crate) async fn a_full_quota_is_refused(s: Arc<dyn Storage>) {
     let romeo = user("romeo@localhost");
     file(&s, slot(&romeo, 1), 1).await;
     file(&s, slot(&romeo, 2), 2).await;
-    let bounds = FileBounds { bytes: 25, files: 9, replace: false };
+    let bounds = FileBounds { bytes: 25, files: 9, replace: false, per_day: None };
     assert!(is_full(&s.files().reserve(&slot(&romeo, 3), bounds).await.unwrap_err()));
-    let few = FileBounds { bytes: 1000, files: 2, replace: false };
+    let few = FileBounds { bytes: 1000, files: 2, replace: false, per_day: None };
     assert!(is_full(&s.files().reserve(&slot(&romeo, 3), few).await.unwrap_err()));
     assert_eq!(s.files().files_of(&romeo, 9).await.unwrap().len(), 2);
 }
@@ -127,7 +128,7 @@ pub(crate) async fn old_files_make_room_when_a_new_one_is_there(s: Arc<dyn Stora
     let (one, two) = (file(&s, slot(&romeo, 1), 1).await, file(&s, slot(&romeo, 2), 2).await);
     let profile = StoredFile { purpose: Purpose::Profile, ..slot(&romeo, 0) };
     let profile = file(&s, profile, 3).await;
-    let bounds = FileBounds { bytes: 25, files: 9, replace: true };
+    let bounds = FileBounds { bytes: 25, files: 9, replace: true, per_day: None };
     let huge = StoredFile { size: 26, ..slot(&romeo, 3) };
     assert!(is_full(&s.files().reserve(&huge, bounds).await.unwrap_err()));
     // A slot that may never be used removes nothing.
@@ -146,7 +147,7 @@ pub(crate) async fn old_files_make_room_when_a_new_one_is_there(s: Arc<dyn Stora
     assert_eq!(s.files().files_of(&romeo, 9).await.unwrap(), left);
     assert!(s.files().is_unused(one.content.unwrap()).await.unwrap());
     // Nor is the number exceeded. A file that is older than those that are there stays.
-    let few = FileBounds { bytes: 1000, files: 2, replace: true };
+    let few = FileBounds { bytes: 1000, files: 2, replace: true, per_day: None };
     let early = slot(&romeo, 0);
     s.files().reserve(&early, few).await.unwrap();
     assert!(is_full(&s.files().reserve(&slot(&romeo, 6), few).await.unwrap_err()));
@@ -188,8 +189,11 @@ pub(crate) async fn files_expire_and_slots_do(s: Arc<dyn Storage>) {
     let forever = file(&s, StoredFile { expires: None, ..slot(&romeo, 2) }, 2).await;
     let unused = slot(&romeo, 3);
     s.files().reserve(&unused, ROOMY).await.unwrap();
-    assert_eq!(s.files().remove_expired(at(102), 9).await.unwrap(), 0);
-    assert_eq!(s.files().remove_expired(at(103), 9).await.unwrap(), 1);
+    assert_eq!(s.files().expired_slots(at(102), 9).await.unwrap(), []);
+    assert_eq!(s.files().expired_slots(at(103), 9).await.unwrap(), [unused.clone()]);
+    assert_eq!(s.files().remove_expired(at(103), 9).await.unwrap(), 0);
+    assert!(s.files().give_up(unused.id, 10).await.unwrap());
+    assert_eq!(s.files().expired_slots(at(103), 9).await.unwrap(), []);
     assert_eq!(s.files().find(unused.id).await.unwrap(), None);
     assert_eq!(s.files().remove_expired(at(1000), 9).await.unwrap(), 0);
     assert_eq!(s.files().remove_expired(at(1001), 9).await.unwrap(), 1);
@@ -201,6 +205,57 @@ pub(crate) async fn files_expire_and_slots_do(s: Arc<dyn Storage>) {
     }
     assert_eq!(s.files().remove_expired(at(9999), 2).await.unwrap(), 2);
     assert_eq!(s.files().remove_expired(at(9999), 2).await.unwrap(), 1);
+}
+
+/// An hour, in microseconds.
+const HOUR: i64 = 3_600_000_000;
+
+pub(crate) async fn a_day_has_so_many_bytes(s: Arc<dyn Storage>) {
+    let (romeo, juliet) = (user("romeo@localhost"), user("juliet@localhost"));
+    let day = FileBounds { per_day: Some(25), ..ROOMY };
+    let of_day = |owner: BareJid, micros: i64| {
+        let s = Arc::clone(&s);
+        async move { s.files().upload_day(&owner, at(micros)).await.unwrap() }
+    };
+    assert_eq!(of_day(romeo.clone(), 0).await.bytes(), 0);
+    s.files().reserve(&slot(&romeo, 5), day).await.unwrap();
+    s.files().reserve(&slot(&romeo, HOUR), day).await.unwrap();
+    let refused = s.files().reserve(&slot(&romeo, HOUR), day).await.unwrap_err();
+    assert!(matches!(refused, StorageError::Limit(UPLOAD_DAY)), "{refused}");
+    // What was refused counts for nothing, each purpose counts, and others have a day of their own.
+    assert_eq!(of_day(romeo.clone(), HOUR).await.bytes(), 20);
+    let profile = StoredFile { purpose: Purpose::Profile, ..slot(&romeo, HOUR) };
+    assert!(s.files().reserve(&profile, day).await.is_err());
+    s.files().reserve(&slot(&juliet, HOUR), day).await.unwrap();
+    assert_eq!(of_day(romeo.clone(), HOUR).await.room_at(10, 25), Some(at(24 * HOUR)));
+    // A file that is removed was uploaded all the same.
+    let newest = s.files().files_of(&romeo, 1).await.unwrap().remove(0);
+    assert!(s.files().remove_file(&romeo, newest.id).await.unwrap());
+    assert!(s.files().reserve(&slot(&romeo, 24 * HOUR - 1), day).await.is_err());
+    s.files().reserve(&slot(&romeo, 24 * HOUR), day).await.unwrap();
+    assert_eq!(of_day(romeo.clone(), 24 * HOUR).await.bytes(), 20);
+    assert_eq!(of_day(romeo, 99 * HOUR).await.bytes(), 0);
+}
+
+pub(crate) async fn a_slot_that_is_given_up_counts_for_what_was_sent(s: Arc<dyn Storage>) {
+    let romeo = user("romeo@localhost");
+    let (one, two) = (slot(&romeo, 1), slot(&romeo, HOUR));
+    for slot in [&one, &two] {
+        s.files().reserve(slot, ROOMY).await.unwrap();
+    }
+    let bytes = |micros: i64| {
+        let (s, romeo) = (Arc::clone(&s), romeo.clone());
+        async move { s.files().upload_day(&romeo, at(micros)).await.unwrap().bytes() }
+    };
+    assert!(s.files().give_up(one.id, 7).await.unwrap());
+    assert!(!s.files().give_up(one.id, 7).await.unwrap());
+    assert_eq!(bytes(HOUR).await, 13);
+    // Never more than there was in its hour; and a file that is there is no slot.
+    let done = file(&s, slot(&romeo, HOUR), 1).await;
+    assert!(!s.files().give_up(done.id, 10).await.unwrap());
+    assert!(s.files().give_up(two.id, u64::MAX).await.unwrap());
+    assert_eq!(bytes(HOUR).await, 3);
+    assert_eq!(s.files().files_of(&romeo, 9).await.unwrap(), [done]);
 }
 
 pub(crate) async fn a_content_is_unused_when_no_file_has_it(s: Arc<dyn Storage>) {

@@ -64,7 +64,7 @@ async fn slot(house: &House, size: u64) -> (FileId, String, String) {
         expires: expires(state, Purpose::Message, now, None),
         content: None,
     };
-    let bounds = FileBounds { bytes: 1 << 30, files: 100, replace: false };
+    let bounds = FileBounds { bytes: 1 << 30, files: 100, replace: false, per_day: None };
     state.storage.files().reserve(&file, bounds).await.unwrap();
     let key = state.shared::<Uploads>().key(&*state.storage).await.unwrap();
     let get = url(state, &file).unwrap();

@@ -5,6 +5,7 @@
 
 mod download;
 pub(super) mod headers;
+mod open_slot;
 mod range;
 mod refused;
 mod store;

@@ -15,11 +15,12 @@ use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
+use super::open_slot::OpenSlot;
 use super::range::{Part, content_range, number};
 use super::refused::Refused;
 use super::{headers, upload};
 use crate::host::ServerState;
-use crate::host::uploads::{bounds, later};
+use crate::host::uploads::bounds;
 use crate::http::{Deadline, Peer};
 use crate::limit::{Action, Held};
 use crate::storage::{StorageError, StoredFile};
@@ -50,17 +51,14 @@ pub(super) async fn answer(
         return Err(Refused::Conflict(Some(uploaded)));
     }
     // While it is written, housekeeping must not remove it because the slot has ended.
-    let resume = if file.size > SMALL { server.config.load().files.resume } else { WRITTEN };
-    let until = later(server.clock.now(), resume);
-    if until > file.slot_until {
-        let extended = server.storage.files().extend(file.id, until).await;
-        extended.map_err(|error| Refused::failed(&error))?;
-    }
+    let resume = server.config.load().files.resume.max(LEAST_RESUME);
+    let resume = if file.size > SMALL { resume } else { WRITTEN };
+    let mut slot = OpenSlot::open(server, &file, resume).await?;
     let stopped = turn.stopped();
     let writing = uploads.contents.write(file.id, part.start, turn).await;
     let mut writing = writing.map_err(|error| Refused::of_contents(&error))?;
     drop(working);
-    let last = receive(body, part.length, &mut *writing, deadline, &stopped).await?;
+    let last = receive(body, part.length, &mut *writing, deadline, &stopped, &mut slot).await?;
     let _working = deadline.working();
     let end = part.start + part.length;
     if end < file.size {
@@ -107,6 +105,7 @@ async fn receive(
     writing: &mut dyn Writing,
     deadline: &Arc<Deadline>,
     stopped: &CancellationToken,
+    slot: &mut OpenSlot<'_>,
 ) -> Result<Bytes, Refused> {
     let mut body = body.into_data_stream();
     let mut left = length;
@@ -118,6 +117,7 @@ async fn receive(
             Some(End::Broken) => {
                 // The client has closed the connection, has sent a wrong length, or continues on another connection.
                 write(writing, bytes).await?;
+                slot.extend().await?;
                 return Err(Refused::Bad("The body is shorter than it should be."));
             }
             Some(End::TooLong) => {
@@ -132,6 +132,7 @@ async fn receive(
         let (written, next) =
             tokio::join!(written, next_piece(&mut body, &mut left, deadline, stopped));
         written?;
+        slot.note_progress().await?;
         piece = next;
     }
 }
@@ -262,5 +263,7 @@ const PIECE: usize = 256 * 1024;
 const SLOWEST: usize = 64 * 1024;
 /// A smaller file is not worth being continued later.
 const SMALL: u64 = 64 * 1024;
+/// The least time for which an upload may be continued: longer than two pieces take that come as slowly as they may.
+const LEAST_RESUME: Duration = Duration::from_secs(600);
 /// The longest time for writing such a file: its body must come within two minutes.
 const WRITTEN: Duration = Duration::from_secs(300);

@@ -43,15 +43,14 @@ pub(super) async fn cancel(
     if file.content.is_some() {
         return Err(Refused::Conflict(None));
     }
-    let removed = server.storage.files().remove_file(&file.owner, id).await;
-    removed.map_err(|error| Refused::failed(&error))?;
+    // What was not sent does not count for the day.
     let uploaded = uploads.contents.uploaded(id).await.unwrap_or(file.size);
+    let unsent = file.size.saturating_sub(uploaded);
+    let removed = server.storage.files().give_up(id, unsent).await;
+    removed.map_err(|error| Refused::failed(&error))?;
     let discarded = uploads.contents.discard(id).await;
     drop(turn);
     discarded.map_err(|error| Refused::failed(&error))?;
-    // What was not sent does not count for the day.
-    let left = file.size.saturating_sub(uploaded);
-    server.budgets.uploaded_bytes.give_back(file.owner.as_str(), left);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

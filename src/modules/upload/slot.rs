@@ -7,7 +7,7 @@ use crate::host::{Cx, ServerState};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 use crate::stanza::{Condition, StanzaError};
-use crate::storage::{FILE_QUOTA, FileId, Purpose, StorageError, StoredFile};
+use crate::storage::{FILE_QUOTA, FileId, Purpose, StorageError, StoredFile, UPLOAD_DAY};
 use crate::upload::Uploads;
 use crate::xml::{ElementRef, Node, element};
 
@@ -121,21 +121,19 @@ async fn reserve(
     slot: &StoredFile,
     ns: &str,
 ) -> Result<(), StanzaError> {
-    let user = slot.owner.as_str();
-    let is_exempt = server.budgets.is_exempt(&slot.owner);
-    if !is_exempt && !server.budgets.uploaded_bytes.may_upload(user, slot.size) {
-        let seconds = slot.size as f64 * DAY / config.files.per_day as f64;
-        let again = later(slot.created, std::time::Duration::from_secs_f64(seconds.min(DAY)));
-        return Err(full(ns, "too much was uploaded in the last day", Some(again)));
+    let mut bounds = bounds(config, slot.purpose);
+    if server.budgets.is_exempt(&slot.owner) {
+        bounds.per_day = None;
     }
-    let bounds = bounds(config, slot.purpose);
     let files = server.storage.files();
     let Err(error) = files.reserve(slot, bounds).await else { return Ok(()) };
-    if !is_exempt {
-        // There is no slot, so nothing is uploaded.
-        server.budgets.uploaded_bytes.give_back(user, slot.size);
-    }
     match error {
+        StorageError::Limit(UPLOAD_DAY) => {
+            server.budgets.uploaded_bytes.refused();
+            let day = files.upload_day(&slot.owner, slot.created).await?;
+            let again = bounds.per_day.and_then(|per_day| day.room_at(slot.size, per_day));
+            Err(full(ns, "too much was uploaded in the last day", again))
+        }
         StorageError::Limit(FILE_QUOTA) => {
             let again = files.next_end(&slot.owner, slot.purpose).await?;
             Err(full(ns, "your files have used up their quota", again))
@@ -149,6 +147,3 @@ fn full(ns: &str, text: &'static str, again: Option<Timestamp>) -> StanzaError {
     let retry = |at: Timestamp| element("retry").ns(ns).attr("stamp", at.to_string());
     StanzaError { detail: again.map(retry), ..Condition::ResourceConstraint.text(text) }
 }
-
-/// In seconds.
-const DAY: f64 = 86_400.0;

@@ -2,13 +2,14 @@
 
 use async_trait::async_trait;
 
-use super::state::State;
+use super::state::{Owner, State};
 use super::storage::MemoryStorage;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
+use crate::storage::upload_day::{hour, last_forgotten};
 use crate::storage::{
     ContentHash, FILE_QUOTA, FileBounds, FileId, FileStore, FileTotals, Purpose, REPLACED_AT_ONCE,
-    Result, StorageError, StoredFile, UploadedFiles,
+    Result, StorageError, StoredFile, UPLOAD_DAY, UploadDay, UploadedFiles,
 };
 
 #[async_trait]
@@ -16,6 +17,12 @@ impl FileStore for MemoryStorage {
     async fn reserve(&self, file: &StoredFile, bounds: FileBounds) -> Result<()> {
         let mut state = self.state()?;
         let owner = state.owner(&file.owner);
+        let last = last_forgotten(file.created);
+        owner.upload_hours.retain(|hour, _| *hour > last);
+        let day = day(owner, last);
+        if bounds.per_day.is_some_and(|per_day| !day.has_room(file.size, per_day)) {
+            return Err(StorageError::Limit(UPLOAD_DAY));
+        }
         let sharing = file.purpose.sharing_quota();
         let same = || owner.files.iter().filter(|other| sharing.contains(&other.purpose));
         let counts = |other: &&StoredFile| !bounds.replace || other.content.is_none();
@@ -24,6 +31,8 @@ impl FileStore for MemoryStorage {
         if bounds.are_exceeded(bytes, (owner.files.len() - replaceable + 1) as u64) {
             return Err(StorageError::Limit(FILE_QUOTA));
         }
+        let of_hour = owner.upload_hours.entry(hour(file.created)).or_default();
+        *of_hour = of_hour.saturating_add(file.size);
         owner.files.push(file.clone());
         Ok(())
     }
@@ -124,13 +133,39 @@ impl FileStore for MemoryStorage {
         Ok(owner.files.len() < before)
     }
 
+    async fn upload_day(&self, owner: &BareJid, now: Timestamp) -> Result<UploadDay> {
+        let state = self.state()?;
+        let owner = state.owners.get(owner);
+        Ok(owner.map(|owner| day(owner, last_forgotten(now))).unwrap_or_default())
+    }
+
+    async fn expired_slots(&self, now: Timestamp, limit: usize) -> Result<Vec<StoredFile>> {
+        let state = self.state()?;
+        let is_slot = |file: &&StoredFile| file.content.is_none() && file.is_over(now);
+        Ok(all(&state).filter(is_slot).take(limit).cloned().collect())
+    }
+
+    async fn give_up(&self, id: FileId, unsent: u64) -> Result<bool> {
+        let mut state = self.state()?;
+        let is_it = |file: &StoredFile| file.id == id && file.content.is_none();
+        for owner in state.owners.values_mut() {
+            let Some(at) = owner.files.iter().position(is_it) else { continue };
+            let slot = owner.files.remove(at);
+            if let Some(bytes) = owner.upload_hours.get_mut(&hour(slot.created)) {
+                *bytes = bytes.saturating_sub(unsent);
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
     async fn remove_expired(&self, now: Timestamp, limit: usize) -> Result<u64> {
         let mut state = self.state()?;
         let mut removed = 0;
         for owner in state.owners.values_mut() {
             owner.files.retain(|file| {
-                let has_expired = file.expires.is_some_and(|expires| expires <= now);
-                let goes = (has_expired || file.is_over(now)) && removed < limit as u64;
+                let has_expired = file.content.is_some() && file.is_over(now);
+                let goes = has_expired && removed < limit as u64;
                 removed += u64::from(goes);
                 !goes
             });
@@ -170,6 +205,12 @@ impl FileStore for MemoryStorage {
             content_bytes: state.contents.values().sum(),
         })
     }
+}
+
+/// The hours of an owner after this one.
+fn day(owner: &Owner, last: i64) -> UploadDay {
+    let hours = owner.upload_hours.range(last + 1..);
+    UploadDay::new(hours.map(|(hour, bytes)| (*hour, *bytes)).collect())
 }
 
 fn all(state: &State) -> impl Iterator<Item = &StoredFile> {

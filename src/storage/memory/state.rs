@@ -50,6 +50,8 @@ pub(super) struct Owner {
     /// By id.
     pub(super) devices: BTreeMap<String, Device>,
     pub(super) files: Vec<StoredFile>,
+    /// Bytes for which slots were given, by hours since 1970.
+    pub(super) upload_hours: BTreeMap<i64, u64>,
     pub(super) invitations: Vec<Invitation>,
     pub(super) archive: BTreeMap<MessageId, Archived>,
     pub(super) waiting: BTreeMap<MessageId, Undelivered>,

@@ -147,18 +147,24 @@ pub(in crate::storage) async fn remove(
     Ok(done.rows_affected() > 0)
 }
 
-/// Removes what has expired, up to `limit` files and as many slots.
+/// Removes files that have expired, up to `limit`.
 pub(in crate::storage) async fn remove_expired(
     on: &mut Connection,
     now: Timestamp,
     limit: usize,
 ) -> Result<u64> {
-    let mut removed = 0;
-    for statement in EXPIRED {
-        let query = sqlx::query(statement).bind(now.as_micros()).bind(row_limit(limit));
-        removed += query.execute(&mut *on).await?.rows_affected();
-    }
-    Ok(removed)
+    let query = sqlx::query(REMOVE_EXPIRED).bind(now.as_micros()).bind(row_limit(limit));
+    Ok(query.execute(on).await?.rows_affected())
+}
+
+/// Slots that were not used in time, up to `limit`.
+pub(in crate::storage) async fn expired_slots(
+    on: &mut Connection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<StoredFile>> {
+    let query = sqlx::query(EXPIRED_SLOTS).bind(now.as_micros()).bind(row_limit(limit));
+    query.fetch_all(on).await?.iter().map(file).collect()
 }
 
 /// Contents that no file has, in the order of their hashes, behind this one.
@@ -252,17 +258,17 @@ const COUNT_UPLOADED: &str = "SELECT count(*) FROM owner o JOIN file f ON f.owne
     WHERE o.jid = $1 AND f.content IS NOT NULL AND (f.expires IS NULL OR f.expires > $2)";
 const NEXT_END: &str = "SELECT min(CASE WHEN f.content IS NULL THEN f.slot_until ELSE f.expires END) \
     FROM owner o JOIN file f ON f.owner = o.number WHERE o.jid = $1 AND f.purpose IN ($2, $3)";
-const EXPIRED: [&str; 2] = [
-    "DELETE FROM file WHERE id IN (SELECT id FROM file WHERE expires IS NOT NULL AND expires <= $1 \
-     ORDER BY expires LIMIT +$2)",
-    "DELETE FROM file WHERE id IN (SELECT id FROM file WHERE content IS NULL AND slot_until <= $1 \
-     ORDER BY slot_until LIMIT +$2)",
-];
+const REMOVE_EXPIRED: &str = "DELETE FROM file WHERE id IN (SELECT id FROM file \
+    WHERE expires IS NOT NULL AND expires <= $1 AND content IS NOT NULL ORDER BY expires LIMIT +$2)";
+const EXPIRED_SLOTS: &str = "SELECT f.id, o.jid, f.name, f.size, f.media_type, f.purpose, f.created, \
+    f.slot_until, f.expires, f.content FROM file f JOIN owner o ON o.number = f.owner \
+    WHERE f.content IS NULL AND f.slot_until <= $1 ORDER BY f.slot_until LIMIT +$2";
 const HAS_CONTENT: &str = "SELECT EXISTS (SELECT 1 FROM file WHERE content = $1)";
 
 /// Statements that must not read a whole table, for tests.
 #[cfg(test)]
 pub(in crate::storage) fn statements() -> Vec<String> {
-    let own = [FIND, OF, UPLOADED, COUNT_UPLOADED, NEXT_END, HAS_CONTENT];
-    [&own[..], &EXPIRED].concat().into_iter().map(str::to_owned).collect()
+    let own =
+        [FIND, OF, UPLOADED, COUNT_UPLOADED, NEXT_END, HAS_CONTENT, REMOVE_EXPIRED, EXPIRED_SLOTS];
+    own.map(str::to_owned).to_vec()
 }

@@ -4,6 +4,7 @@ use sqlx::Row;
 
 use super::file::{id, purpose};
 use super::{Connection, DbRow, row_limit};
+use crate::payload::datetime::Timestamp;
 use crate::storage::{FileId, Purpose, Result};
 
 /// How much room the files of an owner take.
@@ -52,6 +53,16 @@ pub(in crate::storage) async fn slot(
     Ok(Some((owner, purpose(code)?)))
 }
 
+/// Removes a slot: its owner, and when it was asked for. `None` if there is no such slot.
+pub(in crate::storage) async fn remove_slot(
+    on: &mut Connection,
+    id: FileId,
+) -> Result<Option<(i64, Timestamp)>> {
+    let row = sqlx::query_as::<_, (i64, i64)>(REMOVE_SLOT).bind(&id.bytes()[..]);
+    let row = row.fetch_optional(on).await?;
+    Ok(row.map(|(owner, created)| (owner, Timestamp::from_micros(created))))
+}
+
 /// The oldest files of these purposes that were uploaded: their ids and sizes.
 pub(in crate::storage) async fn oldest(
     on: &mut Connection,
@@ -71,6 +82,8 @@ pub(in crate::storage) async fn oldest(
 }
 
 const SLOT: &str = "SELECT owner, purpose FROM file WHERE id = $1 AND content IS NULL";
+const REMOVE_SLOT: &str =
+    "DELETE FROM file WHERE id = $1 AND content IS NULL RETURNING owner, created";
 const ROOM: &str = "SELECT \
     CAST(coalesce(sum(CASE WHEN purpose IN ($2, $3) THEN size ELSE 0 END), 0) AS BIGINT), \
     CAST(coalesce(sum(CASE WHEN purpose IN ($2, $3) AND content IS NOT NULL THEN size ELSE 0 END), 0) \
@@ -81,4 +94,4 @@ const OLDEST: &str = "SELECT id, size FROM file WHERE owner = $1 AND purpose IN 
 
 /// Statements that must not read a whole table, for tests.
 #[cfg(test)]
-pub(in crate::storage) const STATEMENTS: [&str; 3] = [SLOT, ROOM, OLDEST];
+pub(in crate::storage) const STATEMENTS: [&str; 4] = [SLOT, REMOVE_SLOT, ROOM, OLDEST];

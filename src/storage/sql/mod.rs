@@ -31,6 +31,7 @@ pub(super) mod roster_of_many;
 pub(super) mod setting;
 pub(super) mod transaction;
 pub(super) mod undelivered;
+pub(super) mod upload_hour;
 
 use sqlx::Row;
 

@@ -7,10 +7,11 @@ use super::database::Database;
 use super::write_tx::WriteTx;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
-use crate::storage::sql::{file, file_room};
+use crate::storage::sql::{file, file_room, upload_hour};
+use crate::storage::upload_day::{hour, last_forgotten};
 use crate::storage::{
     ContentHash, FILE_QUOTA, FileBounds, FileId, FileStore, FileTotals, Purpose, REPLACED_AT_ONCE,
-    Result, StorageError, StoredFile, UploadedFiles,
+    Result, StorageError, StoredFile, UPLOAD_DAY, UploadDay, UploadedFiles,
 };
 
 #[async_trait]
@@ -68,6 +69,20 @@ impl FileStore for Database {
         self.writer.write(Remove(owner.clone(), id)).await
     }
 
+    async fn upload_day(&self, owner: &BareJid, now: Timestamp) -> Result<UploadDay> {
+        let Some(number) = self.owner_number(owner).await? else { return Ok(UploadDay::default()) };
+        let connection = &mut *self.reader().await?;
+        Ok(UploadDay::new(upload_hour::after(connection, number, last_forgotten(now)).await?))
+    }
+
+    async fn expired_slots(&self, now: Timestamp, limit: usize) -> Result<Vec<StoredFile>> {
+        file::expired_slots(&mut *self.reader().await?, now, limit).await
+    }
+
+    async fn give_up(&self, id: FileId, unsent: u64) -> Result<bool> {
+        self.writer.write(GiveUp(id, unsent)).await
+    }
+
     async fn remove_expired(&self, now: Timestamp, limit: usize) -> Result<u64> {
         self.writer.write(RemoveExpired(now, limit)).await
     }
@@ -106,6 +121,11 @@ impl Change for Reserve {
         }
         let owner = on.owner(&new.owner).await?.number;
         let connection = on.tx.connection().await?;
+        let last = last_forgotten(new.created);
+        let day = UploadDay::new(upload_hour::after(connection, owner, last).await?);
+        if bounds.per_day.is_some_and(|per_day| !day.has_room(new.size, per_day)) {
+            return Err(StorageError::Limit(UPLOAD_DAY));
+        }
         let room = file_room::room(connection, owner, new.purpose.sharing_quota()).await?;
         let (bytes, files) = match bounds.replace {
             true => (room.bytes - room.uploaded_bytes, room.files - room.replaceable),
@@ -114,6 +134,8 @@ impl Change for Reserve {
         if bounds.are_exceeded(bytes.saturating_add(new.size), files + 1) {
             return Err(StorageError::Limit(FILE_QUOTA));
         }
+        upload_hour::forget(connection, owner, last).await?;
+        upload_hour::add(connection, owner, hour(new.created), new.size).await?;
         file::insert(connection, owner, new).await
     }
 }
@@ -183,6 +205,22 @@ impl Change for Remove {
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
         let Some(known) = on.owner_if_any(&self.0).await? else { return Ok(false) };
         file::remove(on.tx.connection().await?, known.number, self.1).await
+    }
+}
+
+struct GiveUp(FileId, u64);
+
+#[async_trait]
+impl Change for GiveUp {
+    type Answer = bool;
+
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<bool> {
+        let connection = on.tx.connection().await?;
+        let removed = file_room::remove_slot(connection, self.0).await?;
+        if let Some((owner, created)) = removed {
+            upload_hour::take_back(connection, owner, hour(created), self.1).await?;
+        }
+        Ok(removed.is_some())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::storage::SqliteStorage;
 use crate::storage::sql::{
     Connection, account, api_token, device, document, file, file_room, invitation, login_keys,
     pubsub, pubsub_entity, push, resumption, room, room_list, room_people, roster_of_many,
-    undelivered,
+    undelivered, upload_hour,
 };
 use crate::tasks::Tasks;
 
@@ -49,7 +49,7 @@ async fn rooms_are_listed_by_an_index() {
 }
 
 /// Our tables, and the names by which statements call them.
-const TABLES: [&str; 32] = [
+const TABLES: [&str; 33] = [
     "api_token",
     "t ",
     "message",
@@ -79,6 +79,7 @@ const TABLES: [&str; 32] = [
     "room_member",
     "room_occupant",
     "roster_item",
+    "upload_hour",
     "document",
     "d ",
     "o ",
@@ -115,6 +116,7 @@ async fn no_frequent_statement_walks_through_a_table() {
     statements.extend(room_people::statements());
     statements.extend(roster_of_many::statements());
     statements.extend(undelivered::statements());
+    statements.extend(upload_hour::STATEMENTS.map(str::to_owned));
     for statement in statements {
         assert!(
             !statement.contains("LIMIT $"),

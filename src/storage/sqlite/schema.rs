@@ -30,6 +30,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (17, "files", include_str!("../../../schema/sqlite/0017_files.sql")),
     (18, "api_tokens", include_str!("../../../schema/sqlite/0018_api_tokens.sql")),
     (19, "invitations", include_str!("../../../schema/sqlite/0019_invitations.sql")),
+    (20, "upload_hours", include_str!("../../../schema/sqlite/0020_upload_hours.sql")),
 ];
 
 /// "WXWG" in the header of the file (`PRAGMA application_id`).
