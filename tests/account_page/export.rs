@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, sleep};
 use waxwing::host::registration::change_password;
 use waxwing::jid::{BareJid, Jid};
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{
-    Affiliation, Holder, InvitationKind, NewMessage, PubSubItem, PubSubNode, Publication,
-    PublishAt, RosterItem, Storage, Subscription, Way,
+    Affiliation, Holder, InvitationKind, NewMessage, NodeSubscription, PubSubItem, PubSubNode,
+    Publication, PublishAt, PushDevice, PushRegistration, RoomAffiliation, RoomMember,
+    RoomSettings, RosterItem, Storage, StoredRoom, Subscription, Way,
 };
 
 use crate::browser::{Browser, House, joined};
@@ -69,6 +71,81 @@ async fn publish(storage: &dyn Storage, owner: &BareJid, ids: impl Iterator<Item
     assert!(storage.pubsub().publish(owner, "urn:x", publication).await.unwrap().is_some());
 }
 
+/// A node of the user and one of somebody else at a service, rooms, and a push registration.
+async fn elsewhere(house: &House, romeo: &BareJid) {
+    let storage = house.storage();
+    let (service, nurse) = (user("pubsub.localhost"), user("nurse@localhost"));
+    let node = |name: &str, owner: &BareJid| PubSubNode {
+        name: name.into(),
+        creator: owner.clone(),
+        created: Timestamp::from_micros(5),
+        config: "{}".into(),
+        affiliations: vec![(owner.clone(), Affiliation::Owner)],
+        subscriptions: Vec::new(),
+        items: 0,
+    };
+    let mut theirs = node("theirs", &nurse);
+    theirs.affiliations.push((romeo.clone(), Affiliation::Member));
+    theirs.subscriptions.push(NodeSubscription {
+        subid: "1".into(),
+        jid: Jid::parse("romeo@localhost/orchard").unwrap(),
+        is_pending: false,
+        options: String::new(),
+    });
+    for (node, id) in [(node("urn:x", romeo), 3), (theirs, 4)] {
+        let name = node.name.clone();
+        let item = PubSubItem {
+            id: format!("item{id}."),
+            publisher: romeo.clone().into_jid(),
+            published: Timestamp::from_micros(5),
+            payload: "<x/>".into(),
+        };
+        let publication = Publication {
+            at: PublishAt::New(node),
+            max_nodes: 9,
+            share: None,
+            items: vec![item],
+            keep: 9,
+            expire_before: None,
+            within_quota: false,
+        };
+        storage.pubsub().publish(&service, &name, publication).await.unwrap().unwrap();
+    }
+    let member = RoomMember {
+        jid: romeo.clone(),
+        affiliation: RoomAffiliation::Admin,
+        nick: Some("Romeo".into()),
+        reason: None,
+        since: Timestamp::from_micros(6),
+        version: 1,
+    };
+    for number in 0..250 {
+        let room = StoredRoom {
+            created: Timestamp::from_micros(5),
+            creator: nurse.clone(),
+            settings: RoomSettings { is_persistent: true, ..RoomSettings::default() },
+            subject: None,
+            extra: None,
+            members: vec![member.clone()],
+            occupants: Vec::new(),
+        };
+        let address = user(&format!("r{number:03}@conference.localhost"));
+        assert!(storage.rooms().create(&address, &room, 999).await.unwrap());
+    }
+    let registration = PushRegistration {
+        service: Jid::parse("push.example").unwrap(),
+        node: "n".into(),
+        options: Some("<x>a secret</x>".into()),
+        device: PushDevice::Installation("phone".into()),
+        registered: Timestamp::from_micros(7),
+    };
+    storage.push().register(romeo, &registration, 9).await.unwrap();
+}
+
+fn user(address: &str) -> BareJid {
+    BareJid::parse(address).unwrap()
+}
+
 #[tokio::test]
 async fn all_data_are_downloaded_page_by_page() {
     let house = House::new(QUICK).await;
@@ -89,6 +166,7 @@ async fn all_data_are_downloaded_page_by_page() {
     storage.documents().put(&romeo, "vcard", "", "<vCard xmlns='vcard-temp'/>").await.unwrap();
     stored(&house, &romeo, "rose.jpg").await;
     house.invite("romeo@localhost", InvitationKind::Contact, false).await;
+    elsewhere(&house, &romeo).await;
     for n in 0..450 {
         keep(storage, &romeo, &n.to_string(), true).await;
     }
@@ -97,7 +175,7 @@ async fn all_data_are_downloaded_page_by_page() {
     let page = browser.get("/account/export").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("application/json")));
     assert!(page.header("content-disposition").unwrap().starts_with("attachment"));
-    let data: serde_json::Value = serde_json::from_str(&page.body).unwrap();
+    let data: Value = serde_json::from_str(&page.body).unwrap();
     assert_eq!(data["account"], "romeo@localhost");
     assert_eq!(data["contacts"][0]["name"], "Juliet \"J\"");
     assert_eq!(data["documents"][0]["xml"], "<vCard xmlns='vcard-temp'/>");
@@ -106,6 +184,36 @@ async fn all_data_are_downloaded_page_by_page() {
     assert!(data["waiting"][0]["xml"].as_str().unwrap().contains("<body>away</body>"));
     assert_eq!(data["api_tokens"].as_array().unwrap().len(), 0);
     assert_eq!(data["invitations"].as_array().unwrap().len(), 1);
+    let nodes: Vec<_> = data["nodes"].as_array().unwrap().iter().collect();
+    assert_eq!(nodes.len(), 1, "{nodes:?}");
+    assert_eq!(
+        (&nodes[0]["service"], &nodes[0]["id"]),
+        (&json!("pubsub.localhost"), &json!("item3."))
+    );
+    let relation = |node: &str, more: Value| {
+        let mut relation = json!({ "service": "pubsub.localhost", "node": node });
+        relation.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        relation
+    };
+    let relations = [
+        relation("theirs", json!({ "affiliation": "member" })),
+        relation("urn:x", json!({ "affiliation": "owner" })),
+        relation(
+            "theirs",
+            json!({ "subscription": "subscribed", "address": "romeo@localhost/orchard" }),
+        ),
+    ];
+    assert_eq!(data["node_relations"], json!(relations));
+    assert_eq!(data["rooms"].as_array().unwrap().len(), 250);
+    assert_eq!(data["rooms"][7]["room"], "r007@conference.localhost");
+    assert_eq!(data["rooms"][7]["affiliation"], "admin");
+    assert_eq!(data["rooms"][7]["nickname"], "Romeo");
+    let push = &data["push_registrations"];
+    assert_eq!(
+        (&push[0]["service"], &push[0]["device"]),
+        (&json!("push.example"), &json!("phone"))
+    );
+    assert!(push.as_array().unwrap().len() == 1 && !page.body.contains("a secret"));
     let messages = data["messages"].as_array().unwrap();
     assert_eq!(messages.len(), 450);
     assert!(messages[449]["xml"].as_str().unwrap().contains("<body>449</body>"));
@@ -134,8 +242,7 @@ async fn items_that_change_meanwhile_leave_nothing_else_out() {
     house.storage().pubsub().retract(&romeo, "urn:x", &gone).await.unwrap();
     io.read_to_end(&mut all).await.unwrap();
     let all = String::from_utf8(all).unwrap();
-    let data: serde_json::Value =
-        serde_json::from_str(&joined(all.split_once("\r\n\r\n").unwrap().1)).unwrap();
+    let data: Value = serde_json::from_str(&joined(all.split_once("\r\n\r\n").unwrap().1)).unwrap();
     let mut found: Vec<_> =
         data["nodes"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
     found.sort_unstable();

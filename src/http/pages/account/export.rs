@@ -32,9 +32,16 @@ pub(super) enum Next {
     Documents,
     /// The nodes after this one.
     Nodes(Option<String>),
-    /// These items of a node. They are known from the beginning: one that is published again moves to the end, and nothing
-    /// is left out for that.
-    Items(String, Vec<String>),
+    /// The next of the user's nodes at services.
+    NodesAtServices,
+    /// These items of a node of an owner. They are known from the beginning: one that is published again moves to the end,
+    /// and nothing is left out for that.
+    Items(BareJid, String, Vec<String>),
+    /// What the user is at the nodes of services.
+    NodeRelations,
+    /// Rooms in which the user has an affiliation, after this one.
+    Rooms(Option<BareJid>),
+    Pushes,
     Files,
     Invitations,
     /// The messages after this one.
@@ -50,7 +57,9 @@ pub(super) struct Export {
     pub(super) user: BareJid,
     /// The session of the browser.
     session: String,
-    next: Next,
+    pub(super) next: Next,
+    /// Nodes of the user at services that were not written yet: the services and the names.
+    pub(super) at_services: Vec<(BareJid, String)>,
     /// The list that is written has a value already.
     has_some: bool,
     place: Place,
@@ -79,8 +88,16 @@ pub(super) async fn download(State(pages): State<Arc<Pages>>, visitor: Visitor) 
     tracing::info!(jid = %user, "data downloaded by their owner");
     let session = visitor.session().unwrap_or_default().to_owned();
     let (server, place) = (Arc::clone(&pages.server), Place::new(&pages.server, held));
-    let export =
-        Export { server, pages, user, session, next: Next::Account, has_some: false, place };
+    let export = Export {
+        server,
+        pages,
+        user,
+        session,
+        next: Next::Account,
+        at_services: Vec::new(),
+        has_some: false,
+        place,
+    };
     let body = stream::unfold(export, |mut export| async move {
         if matches!(export.next, Next::End) {
             return None;
@@ -124,15 +141,21 @@ impl Export {
                 let nodes = self.server.storage.pubsub();
                 let nodes = nodes.nodes(&self.user, after.as_deref(), 1).await?;
                 match nodes.into_iter().next() {
-                    Some(node) => {
-                        let items = self.server.storage.pubsub();
-                        let ids = items.item_ids(&self.user, &node.name).await?;
-                        self.next = Next::Items(node.name, ids);
+                    Some(node) => self.next = self.begin_node(self.user.clone(), node.name).await?,
+                    None => {
+                        self.at_services = self.nodes_at_services().await?;
+                        self.next = Next::NodesAtServices;
                     }
-                    None => self.reopen(&mut out, "files", Next::Files),
                 }
             }
-            Next::Items(node, after) => self.items(&mut out, node, after).await?,
+            Next::NodesAtServices => match self.at_services.pop() {
+                Some((service, node)) => self.next = self.begin_node(service, node).await?,
+                None => self.reopen(&mut out, "node_relations", Next::NodeRelations),
+            },
+            Next::Items(owner, node, after) => self.items(&mut out, owner, node, after).await?,
+            Next::NodeRelations => self.node_relations(&mut out).await?,
+            Next::Rooms(after) => self.rooms(&mut out, after).await?,
+            Next::Pushes => self.pushes(&mut out).await?,
             Next::Files => self.files(&mut out).await?,
             Next::Invitations => self.invitations(&mut out).await?,
             Next::Messages(after) => self.messages(&mut out, after).await?,
@@ -192,17 +215,23 @@ impl Export {
         Ok(())
     }
 
+    async fn begin_node(&self, owner: BareJid, node: String) -> storage::Result<Next> {
+        let ids = self.server.storage.pubsub().item_ids(&owner, &node).await?;
+        Ok(Next::Items(owner, node, ids))
+    }
+
     /// Some items of a node: the first of these that are still there.
     async fn items(
         &mut self,
         out: &mut String,
+        owner: BareJid,
         node: String,
         mut ids: Vec<String>,
     ) -> storage::Result<()> {
         let rest = ids.split_off(ids.len().min(ITEMS));
         let query =
             ItemQuery { which: Which::Ids(&ids), max: ITEMS, max_bytes: ITEM_BYTES, since: None };
-        let page = self.server.storage.pubsub().items(&self.user, &node, query).await?;
+        let page = self.server.storage.pubsub().items(&owner, &node, query).await?;
         let page = page.unwrap_or_default();
         // Big items are fewer than were asked for. Those that were removed meanwhile are left out.
         let last = page.items.last().and_then(|last| ids.iter().position(|id| *id == last.id));
@@ -211,11 +240,16 @@ impl Export {
         for item in page.items {
             let at = item.published.to_string();
             let xml = String::from_utf8_lossy(&item.payload);
-            self.push(out, &json!({ "node": node, "id": item.id, "published": at, "xml": xml }));
+            let mut json = json!({ "node": node, "id": item.id, "published": at, "xml": xml });
+            if owner != self.user {
+                json["service"] = owner.as_str().into();
+            }
+            self.push(out, &json);
         }
-        self.next = match ids.is_empty() {
-            false => Next::Items(node, ids),
-            true => Next::Nodes(Some(node)),
+        self.next = match (ids.is_empty(), owner == self.user) {
+            (false, _) => Next::Items(owner, node, ids),
+            (true, true) => Next::Nodes(Some(node)),
+            (true, false) => Next::NodesAtServices,
         };
         Ok(())
     }

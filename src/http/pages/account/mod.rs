@@ -5,6 +5,7 @@
 mod actions;
 mod close;
 mod documents;
+mod elsewhere;
 mod export;
 mod lists;
 mod login;
