@@ -251,6 +251,28 @@ async fn the_open_page_is_there_while_registration_is_open() {
     house.close().await;
 }
 
+/// Guesses from many addresses have a bound together, which keeps out nobody who has an invitation.
+#[tokio::test]
+async fn tokens_are_not_guessed_from_many_addresses() {
+    let house = House::new("budgets.unknown_invitations = 5").await;
+    let token = house.invite("romeo@localhost", InvitationKind::Contact, false).await;
+    let mut browser = house.browser();
+    let mut tried = Vec::new();
+    for client in 1..=5 {
+        for path in ["/invite/abcdefghijkmnpqrstuv", "/register/abcdefghijkmnpqrstuv"] {
+            tried.push(browser.get_for(&format!("198.51.100.{client}"), path).await.status);
+        }
+    }
+    assert_eq!(tried, [404, 404, 404, 404, 404, 429, 404, 429, 404, 429]);
+    let path = format!("/invite/{token}");
+    assert_eq!(browser.get_for("198.51.100.1", &path).await.status, 429);
+    assert_eq!(browser.get_for("198.51.100.9", &path).await.status, 200);
+    let counted = house.server.state().metrics.render();
+    let line = "waxwing_budget_actions_total{budget=\"unknown_invitations\",scope=\"all\",action=\"error\"} 4";
+    assert!(counted.contains(line), "{counted}");
+    house.close().await;
+}
+
 /// Passwords do not go over the network in the clear.
 #[tokio::test]
 async fn without_tls_only_browsers_on_the_same_machine_are_served() {

@@ -45,6 +45,10 @@ section! {
     /// Failed logins from one address per minute, on average (see `auth.slow_addresses`).
     guesses_per_address: u32 = 5 => Count::between(0, 6000), Reload;
 
+    /// Invitations that do not exist and are tried all the same, from all addresses together in an hour. Beyond it, an
+    /// address that has tried one within the hour is refused. (See also `registration.per_address`.)
+    unknown_invitations: u32 = 1000 => Count::between(0, 1_000_000), Reload;
+
     /// Bytes held in memory for the clients of one account: what waits to be written, and what they
     /// have not acknowledged. Beyond it, messages stay in the store until there is room; beyond it by a
     /// quarter, the session that holds most is closed.

@@ -10,6 +10,7 @@ mod connections;
 mod exports;
 mod failed_logins;
 mod held;
+mod invitations;
 mod keyed;
 mod memory;
 mod open_files;
@@ -37,6 +38,7 @@ pub use client::{Client, Pause};
 pub use connections::{Connections, Permit};
 pub use failed_logins::{Guesses, TooMany};
 pub use held::{Bounds, Held, Level};
+pub use invitations::UnknownInvitations;
 pub use open_files::{connections, raise_open_files};
 pub use print::markdown;
 pub use rate::{Pace, Paces, Rate, Share, Wait};
@@ -69,6 +71,7 @@ pub const ALL: &[&About] = &[
     &stored::SERVICE,
     &subscriptions::ABOUT,
     &client::TRAFFIC,
+    &invitations::ABOUT,
     &uploads::BYTES,
     &uploads::ABOUT,
     &stored::WAITING,
@@ -107,6 +110,8 @@ pub struct Budgets {
     pub requests: Level,
     /// Subscriptions to nodes that owners make for others.
     pub subscriptions_for_others: ForOthers,
+    /// Invitations that do not exist.
+    pub unknown_invitations: UnknownInvitations,
     /// Files that are being uploaded.
     pub uploads: Level,
     /// Bytes of files that are uploaded.
@@ -138,6 +143,7 @@ impl Budgets {
             remote_traffic: Rate::new(&remote::TRAFFIC, metrics),
             requests: Level::new(&requests::ABOUT, metrics),
             subscriptions_for_others: ForOthers::new(metrics),
+            unknown_invitations: UnknownInvitations::new(metrics),
             uploads: Level::new(&uploads::ABOUT, metrics),
             uploaded_bytes: UploadedBytes::new(metrics),
             waiting_bytestreams: Level::new(&bytestreams::WAITING, metrics),
@@ -159,6 +165,7 @@ impl Budgets {
             .set(connections(limits.connections, open_files), limits.connections_per_address);
         self.guesses.set(budgets.guesses_per_account, budgets.guesses_per_address);
         self.registrations.set(config.registration.per_address);
+        self.unknown_invitations.set(budgets.unknown_invitations);
         self.subscriptions_for_others.set(config.pubsub.subscriptions_for_others);
         self.memory.set(Bounds {
             account: bound(budgets.memory_per_account),

@@ -131,7 +131,15 @@ async fn show_token(
 ) -> IqReply {
     let token = preauth.attr("token").filter(|_| kind == IqKind::Set);
     let token = token.ok_or(Condition::BadRequest)?;
-    let found = invitations::open(server, &token).await?;
+    let unknown = &server.budgets.unknown_invitations;
+    if !unknown.may_try(stranger.peer) {
+        return Err(Condition::ResourceConstraint.into());
+    }
+    let found = invitations::find(server, &token).await?;
+    if found.is_none() {
+        unknown.note(stranger.peer);
+    }
+    let found = found.filter(|known| known.is_open(server.clock.now()));
     let is_ours =
         |known: &Invitation| known.makes_account() && known.inviter.domain() == stranger.domain;
     match found.filter(is_ours) {

@@ -137,6 +137,12 @@ impl Browser<'_> {
     }
 
     /// Sends a form with these fields, encoded already.
+    /// Asks as a reverse proxy does for a client at this address.
+    pub(crate) async fn get_for(&mut self, client: &str, path: &str) -> Page {
+        let more = format!("X-Forwarded-For: {client}\r\n");
+        self.send(&format!("GET {path} HTTP/1.1\r\n"), &more, "").await
+    }
+
     pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
         let body: Vec<_> =
             fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();

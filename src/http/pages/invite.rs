@@ -36,12 +36,21 @@ pub(super) async fn find(
     token: &str,
 ) -> Result<Invitation, Instead> {
     let server = &pages.server;
+    let (registrations, unknown) =
+        (&server.budgets.registrations, &server.budgets.unknown_invitations);
+    let too_many = || {
+        let text = "Too many invitations that do not exist were tried from your network. Please try again later.";
+        Box::new(sorry(StatusCode::TOO_MANY_REQUESTS, "Please wait", text))
+    };
+    if !unknown.may_try(visitor.address) {
+        return Err(too_many());
+    }
     let found = invitations::find(server, token).await.map_err(|error| Box::new(failed(&error)))?;
     let Some(invitation) = found else {
         // Nobody guesses a token: it has 100 random bits. Whoever tries many is told to stop, and makes no accounts meanwhile.
-        if !server.budgets.registrations.may_ask(visitor.address) {
-            let text = "Too many invitations that do not exist were tried from your network. Please try again later.";
-            return Err(Box::new(sorry(StatusCode::TOO_MANY_REQUESTS, "Please wait", text)));
+        unknown.note(visitor.address);
+        if !registrations.may_ask(visitor.address) {
+            return Err(too_many());
         }
         let text = "There is no such invitation. Perhaps a part of the link is missing, or the invitation was taken back.";
         return Err(Box::new(sorry(StatusCode::NOT_FOUND, "Invitation not found", text)));
