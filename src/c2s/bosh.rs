@@ -33,7 +33,7 @@ use crate::stream::bosh::channel::Waiting;
 use crate::stream::bosh::request::{Allowed, Mistake, Request as BoshRequest, Terms};
 use crate::stream::bosh::sessions::Sessions;
 use crate::stream::bosh::wrapper::{OpenTag, Wrapper, largest};
-use crate::stream::bosh::{Answer, Condition};
+use crate::stream::bosh::{Answer, Condition, elsewhere};
 use crate::stream::channel::Channel;
 use crate::xml::Limits;
 
@@ -220,6 +220,9 @@ impl Bosh {
             inactivity: limits.bosh_inactivity,
             pause: limits.bosh_pause,
         };
+        if let Some(address) = &config.listen.bosh_see_other_uri {
+            return Begun::Answered(elsewhere(address));
+        }
         let is_legacy = wrapper.attr("ver").is_none();
         let refuse = |condition: Condition| Begun::Answered(condition.answer(is_legacy));
         let terms = match Terms::negotiate(wrapper, allowed) {

@@ -96,6 +96,9 @@ section! {
     /// Clients follow it only if it has TLS.
     see_other_uri: Option<String> = None => WebAddress::WebSocket, Reload;
 
+    /// Address to which BOSH clients are sent when they begin a session here (XEP-0124 §17.2). Sessions that have begun go on.
+    bosh_see_other_uri: Option<String> = None => WebAddress::Bosh, Reload;
+
     /// Address at which clients should reconnect to resume a session (XEP-0198 §5), if it is not the
     /// one they would use anyway.
     location: Option<String> = None => Location, Reload;

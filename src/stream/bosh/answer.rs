@@ -81,6 +81,13 @@ impl Condition {
     }
 }
 
+/// The answer to a client that is to begin its session at another address (§17.2).
+#[must_use]
+pub fn elsewhere(address: &str) -> Answer {
+    let node = body().attr("type", "terminate").attr("condition", "see-other-uri");
+    Answer::Body(bytes(&node.child(element("uri").text(address))))
+}
+
 /// What an answer says beside the elements of the stream.
 #[derive(Debug, Default)]
 pub(super) struct Says<'a> {

@@ -12,4 +12,4 @@ pub mod request;
 pub mod sessions;
 pub mod wrapper;
 
-pub use answer::{Answer, Condition};
+pub use answer::{Answer, Condition, elsewhere};
