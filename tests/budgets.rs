@@ -11,6 +11,8 @@ mod nodes;
 mod peer;
 #[path = "support/trust.rs"]
 mod trust;
+#[path = "budgets/web.rs"]
+mod web;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -80,17 +82,7 @@ impl House {
 
     /// With a session, without presence.
     async fn login(&self, name: &str, resource: &str, address: &str) -> Peer {
-        let mut peer = self.connect(address).await;
-        peer.say(auth(name, "secret")).await;
-        peer.hears("<success ").await;
-        peer.open().await;
-        let bind = format!(
-            "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
-             <resource>{resource}</resource></bind></iq>"
-        );
-        peer.say(bind).await;
-        peer.hears("</iq>").await;
-        peer
+        enter(self.connect(address).await, name, resource).await
     }
 
     async fn online(&self, name: &str, resource: &str) -> Peer {
@@ -172,6 +164,20 @@ impl Peer {
             self.heard
         })
     }
+}
+
+/// Logs in on an open stream.
+async fn enter(mut peer: Peer, name: &str, resource: &str) -> Peer {
+    peer.say(auth(name, "secret")).await;
+    peer.hears("<success ").await;
+    peer.open().await;
+    let bind = format!(
+        "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>\
+         <resource>{resource}</resource></bind></iq>"
+    );
+    peer.say(bind).await;
+    peer.hears("</iq>").await;
+    peer
 }
 
 fn auth(name: &str, password: &str) -> String {
@@ -483,7 +489,7 @@ async fn nodes_that_a_service_refuses_are_counted_for_the_service_or_for_one_acc
     house.close().await;
 }
 
-const HEADER: &str = "<stream:stream xmlns='jabber:client' \
+const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
     xmlns:stream='http://etherx.jabber.org/streams' version='1.0' to='localhost'>";
 const ATTACKER: &str = "192.0.2.66";
 const HOME: &str = "198.51.100.1";
