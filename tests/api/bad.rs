@@ -1,6 +1,7 @@
 //! All that is wrong with requests.
 
 use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::test_server::{JSON, TestServer, user};
 
@@ -182,6 +183,29 @@ async fn it_can_be_switched_off_and_needs_tls_and_an_archive() {
     }
     let sent = server.send(&token, r#"{"to": "juliet@localhost", "body": "x"}"#).await;
     assert_eq!((sent.status, &sent.json["stanza_id"]), (201, &serde_json::Value::Null));
+    server.close().await;
+}
+
+/// A body that does not come is waited for half a minute.
+#[tokio::test(start_paused = true)]
+async fn a_body_must_come_in_time() {
+    let server = TestServer::new("").await;
+    let token = server.token("romeo", "send", None).await;
+    let mut io = server.connect();
+    let head = format!(
+        "POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{JSON}\
+         Authorization: Bearer {token}\r\nContent-Length: 50\r\n\r\n{{"
+    );
+    io.write_all(head.as_bytes()).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let mut all = String::new();
+    io.read_to_string(&mut all).await.unwrap();
+    let waited = begun.elapsed().as_secs();
+    assert!((30..35).contains(&waited), "{waited} s");
+    assert!(
+        all.starts_with("HTTP/1.1 408 ") && all.contains("urn:waxwing:problem:too-slow"),
+        "{all}"
+    );
     server.close().await;
 }
 
