@@ -136,6 +136,8 @@ fn ours() -> [Clap; 7] {
     let out = out.value_parser(value_parser!(PathBuf));
     let directory = Arg::new("directory").required(true).value_name("DIRECTORY");
     let directory = directory.value_hint(ValueHint::DirPath).value_parser(value_parser!(PathBuf));
+    let package = Arg::new("package").long("package").value_name("FILE");
+    let package = package.value_hint(ValueHint::FilePath).value_parser(value_parser!(PathBuf));
     let force = Arg::new("force").long("force").action(ArgAction::SetTrue);
     [
         Clap::new("serve").about("Run the server").after_help(SERVE_HELP),
@@ -162,8 +164,9 @@ fn ours() -> [Clap; 7] {
             .about("Print the manual page")
             .arg(out.help("Write one page per command into this directory")),
         Clap::new("web-chat")
-            .about("Write a page with Converse.js for this server into a directory")
-            .arg(directory.help("The directory, where Converse.js lies, too")),
+            .about("Put Converse.js and a page that runs it for this server into a directory")
+            .arg(directory.help("The directory, which is made if it is not there"))
+            .arg(package.help("The package of Converse.js, so that npm need not fetch it")),
     ]
 }
 

@@ -20,6 +20,7 @@ mod check;
 mod check_dns;
 pub mod compliance;
 mod configuration;
+mod converse;
 pub mod doap;
 mod exit;
 mod first_run;

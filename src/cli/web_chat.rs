@@ -1,4 +1,4 @@
-//! `web-chat`: writes a page that runs Converse.js, configured for this server, into a directory. What is in the
+//! `web-chat`: puts Converse.js into a directory, and a page that runs it, configured for this server. What is in the
 //! directory is served by `[static_files]`.
 
 use std::fs::{self, Permissions};
@@ -9,13 +9,14 @@ use clap::ArgMatches;
 use serde_json::{Value, json};
 
 use super::arguments::Options;
+use super::converse;
 use super::exit::{Exit, Problem};
 use super::instance;
 use super::output::Output;
 use crate::config::Config;
 use crate::files::write_whole;
 
-/// Writes the page.
+/// Writes the page, and fetches Converse.js if it is not there.
 pub(super) fn run(
     matches: &ArgMatches,
     options: &Options,
@@ -36,8 +37,11 @@ pub(super) fn run(
         let readable = fs::set_permissions(&file, Permissions::from_mode(0o644));
         readable.map_err(|error| failed(&file, error))?;
     }
-    let has_converse = directory.join("converse.min.js").is_file();
-    let (text, json) = outcome(&place.config, directory, domain, has_converse);
+    let package = matches.get_one::<PathBuf>("package");
+    if package.is_some() || !converse::is_in(directory) {
+        converse::put_into(directory, package.map(PathBuf::as_path))?;
+    }
+    let (text, json) = outcome(&place.config, directory, domain);
     output.say(&text, &json)?;
     Ok(Exit::Ok)
 }
@@ -82,7 +86,7 @@ fn script(config: &Config, domain: &str) -> Result<String, Problem> {
 }
 
 /// What to do next.
-fn outcome(config: &Config, directory: &Path, domain: &str, has_converse: bool) -> (String, Value) {
+fn outcome(config: &Config, directory: &Path, domain: &str) -> (String, Value) {
     let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
     let shown = absolute.display().to_string();
     let at = config.static_files.paths.iter().find(|(_, served)| {
@@ -90,12 +94,7 @@ fn outcome(config: &Config, directory: &Path, domain: &str, has_converse: bool) 
         same(served).is_some() && same(served) == same(directory)
     });
     let at = at.map(|(path, _)| format!("{path}/"));
-    let mut text = format!("Wrote index.html and start.js for {domain} into {shown}.");
-    if !has_converse {
-        text.push_str(&format!(
-            "\n\nConverse.js is not there yet. It comes with npm:\n\n    cd {shown} && {FETCH}"
-        ));
-    }
+    let mut text = format!("A chat for {domain} is in {shown}.");
     match &at {
         Some(path) => text.push_str(&format!("\n\nIt is served at {path}.")),
         None => text.push_str(&format!(
@@ -103,14 +102,10 @@ fn outcome(config: &Config, directory: &Path, domain: &str, has_converse: bool) 
         )),
     }
     let json = json!({
-        "directory": absolute, "domain": domain, "has_converse": has_converse, "path": at,
+        "directory": absolute, "domain": domain, "path": at,
     });
     (text, json)
 }
-
-/// Takes what browsers need out of the package, without anything that it depends on.
-const FETCH: &str =
-    "tar -xzf \"$(npm pack --silent converse.js@14.0.0)\" --strip-components=2 package/dist";
 
 const PAGE: &str = "<!doctype html>
 <html lang=\"en\">

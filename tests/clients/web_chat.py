@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The chat in the browser of a fresh server: `waxwing web-chat` writes the page, `[static_files]` serves it, and two
-users log in through it in Chromium and chat.
+"""The chat in the browser of a fresh server: `waxwing web-chat` puts Converse.js there with npm, `[static_files]` serves it,
+and two users log in through it in Chromium and chat.
 
     tests/clients/web_chat.py target/debug/waxwing target/clients/browser/node_modules [picture.png]
 
-node_modules has converse.js and playwright-core, as tests/clients/run.sh installs them.
+node_modules has playwright-core, as tests/clients/run.sh installs them.
 """
 
 import os
@@ -22,14 +22,9 @@ ACCOUNTS = {"juliet": "beauteous", "romeo": "soldierly"}
 class WithPage(server.Waxwing):
     """Waxwing that serves the page at /chat."""
 
-    def __init__(self, folder, binary, modules):
-        super().__init__(folder, binary)
-        self.dist = pathlib.Path(modules) / "converse.js" / "dist"
-
     def configure(self):
         super().configure()
         site = self.folder / "site"
-        shutil.copytree(self.dist, site)
         command = [self.binary, "web-chat", str(site), "--config", str(self.config)]
         subprocess.run(command, check=True)
         with self.config.open("a") as config:
@@ -40,7 +35,7 @@ def main():
     binary, modules, *picture = sys.argv[1:]
     modules = pathlib.Path(modules).resolve()
     with tempfile.TemporaryDirectory() as folder:
-        waxwing = WithPage(folder, binary, modules)
+        waxwing = WithPage(folder, binary)
         waxwing.start()
         try:
             for user, password in ACCOUNTS.items():

@@ -1,9 +1,11 @@
 //! Files of the operator.
 
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
@@ -162,25 +164,75 @@ async fn what_the_server_does_itself_comes_first() {
     house.close().await;
 }
 
-#[tokio::test]
-async fn the_page_for_a_chat_names_the_addresses_of_this_server() {
-    let place = tempfile::tempdir().unwrap();
-    let config = place.path().join("waxwing.toml");
+/// A package as npm makes it.
+fn package(place: &Path) -> PathBuf {
+    fs::create_dir_all(place.join("package/dist")).unwrap();
+    fs::write(place.join("package/dist/converse.min.js"), "the chat").unwrap();
+    let package = place.join("converse.tgz");
+    let mut made = Command::new("tar");
+    made.arg("-C").arg(place).arg("-czf").arg(&package).arg("package");
+    assert!(made.status().unwrap().success());
+    package
+}
+
+/// Runs `waxwing web-chat` for the directory `site` in this place. `programs`: where the only programs are.
+fn web_chat(place: &Path, more: &[&Path], programs: Option<&Path>) -> (Option<i32>, Value) {
+    let config = place.join("waxwing.toml");
     let text = "[listen]\nwebsocket = \"wss://chat.example/ws\"\nbosh = \"https://chat.example/b\"\n\
         [[host]]\ndomain = \"example.org\"\n";
     fs::write(&config, text).unwrap();
-    let site = place.path().join("site");
-    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_waxwing"))
-        .args(["web-chat", "--json", "--config"])
-        .args([&config, &site])
-        .output()
-        .unwrap();
-    assert!(ran.status.success(), "{ran:?}");
-    let told: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
-    assert_eq!((&told["domain"], &told["has_converse"]), (&"example.org".into(), &false.into()));
-    let house = house("/chat", &site).await;
-    let (status, _, page) = ask(&house, "GET", "/chat/", "").await;
-    assert!(status == 200 && page.contains("src=\"start.js\""), "{page}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waxwing"));
+    command.args(["web-chat", "--json", "--config"]).args([&config, &place.join("site")]);
+    command.args(more);
+    if let Some(programs) = programs {
+        command.env("PATH", programs);
+    }
+    let ran = command.output().unwrap();
+    (ran.status.code(), serde_json::from_slice(&ran.stdout).unwrap())
+}
+
+#[test]
+fn npm_must_be_there_and_bring_what_is_known() {
+    let place = tempfile::tempdir().unwrap();
+    let (site, programs) = (place.path().join("site"), place.path().join("bin"));
+    fs::create_dir(&programs).unwrap();
+    let other = "#!/bin/sh\necho x > a.tgz\necho a.tgz\n";
+    for (npm, said) in [
+        ("", "npm pack converse.js@"),
+        ("#!/bin/sh\necho refused >&2\nexit 1\n", "refused"),
+        (other, "SHA-256 73cb3858a687a849"),
+    ] {
+        if !npm.is_empty() {
+            fs::write(programs.join("npm"), npm).unwrap();
+            fs::set_permissions(programs.join("npm"), Permissions::from_mode(0o755)).unwrap();
+        }
+        let (code, told) = web_chat(place.path(), &[], Some(&programs));
+        assert_eq!(code, Some(1), "{told}");
+        assert!(told["error"]["message"].as_str().unwrap().contains(said), "{told}");
+        assert!(site.join("index.html").is_file() && !site.join(".npm").exists());
+    }
+    // A package may be given. What is no package is refused.
+    let (code, told) =
+        web_chat(place.path(), &[Path::new("--package"), &programs.join("npm")], None);
+    assert!(code == Some(1) && told["error"]["message"].as_str().unwrap().contains("no package"));
+    let package = package(place.path());
+    let (code, told) = web_chat(place.path(), &[Path::new("--package"), &package], None);
+    assert_eq!((code, &told["domain"]), (Some(0), &"example.org".into()), "{told}");
+    assert_eq!(fs::read_to_string(site.join("converse.min.js")).unwrap(), "the chat");
+    // It is there now: npm is not asked again.
+    assert_eq!(web_chat(place.path(), &[], Some(&programs)).0, Some(0));
+}
+
+#[tokio::test]
+async fn the_page_for_a_chat_names_the_addresses_of_this_server() {
+    let place = tempfile::tempdir().unwrap();
+    let package = package(place.path());
+    assert_eq!(web_chat(place.path(), &[Path::new("--package"), &package], None).0, Some(0));
+    let house = house("/chat", &place.path().join("site")).await;
+    for (path, content) in [("", "src=\"start.js\""), ("converse.min.js", "the chat")] {
+        let (status, _, page) = ask(&house, "GET", &format!("/chat/{path}"), "").await;
+        assert!(status == 200 && page.contains(content), "{page}");
+    }
     let (status, head, script) = ask(&house, "GET", "/chat/start.js", "").await;
     assert_eq!(status, 200, "{head}");
     for line in [
