@@ -18,6 +18,7 @@ import warnings
 import calls
 import components
 import devices
+import formats
 import long_lives
 import pages
 import rooms
@@ -33,6 +34,8 @@ HERE = pathlib.Path(__file__).parent
 CUTS = "chat outlives cuts and a restart"
 # Of converse_bosh.mjs.
 BOSH = "BOSH outlives cuts and new pages"
+# Of converse_files.mjs.
+FILES = "a file is sent"
 # Of converse_devices.mjs.
 CONVERSE_SCENARIOS = ("windows agree", "history comes back", "nobody else reads")
 # Of converse_rooms.mjs.
@@ -137,13 +140,19 @@ def checks(server, args):
                 name = f"slixmpp: {scenario.__name__.replace('_', ' ')}"
                 if args.only in name:
                     yield name, lambda: in_process(server, scenario, device, device, next(numbers))
+    if server.has_all:
+        for name, check in formats.CHECKS.items():
+            if args.only in name:
+                yield name, functools.partial(check, server)
     if args.chromium and server.has_all:
         modules = str(pathlib.Path(args.converse) / "node_modules")
+        pictures = pathlib.Path(args.converse).parent / "pictures"
+        pictures.mkdir(exist_ok=True)
         for window in pages.WINDOWS:
             name = "Chromium: web pages, {} pixels wide, {}".format(*window)
             if args.only in name:
                 yield name, functools.partial(
-                    pages.check, server, args.chromium, modules, *window
+                    pages.check, server, args.chromium, modules, *window, pictures
                 )
     if args.coturn:
         name = "coturn: credentials open the relay"
@@ -210,6 +219,8 @@ def outside(args):
         yield "Converse.js", command, environment, ("ws", "wss"), CUTS
         command = ["node", str(HERE / "converse_bosh.mjs")]
         yield "Converse.js", command, environment, ("http", "https"), BOSH
+        command = ["node", str(HERE / "converse_files.mjs")]
+        yield "Converse.js", command, environment, ("https", "wss"), FILES
         for what in CONVERSE_SCENARIOS:
             command = ["node", str(HERE / "converse_devices.mjs"), what]
             yield "Converse.js", command, environment, ("wss",), what

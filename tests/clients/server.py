@@ -48,7 +48,9 @@ class Server:
     def __init__(self, folder, binary=None):
         self.folder = pathlib.Path(folder)
         self.binary = binary and str(pathlib.Path(binary).resolve())
-        self.c2s, self.c2s_tls, self.http, self.https, self.turn, self.proxy65, self.components = free_ports(7)
+        ports = free_ports(8)
+        self.c2s, self.c2s_tls, self.http, self.https, self.turn, self.proxy65, *ports = ports
+        self.components, self.monitoring = ports
         self.turn_secret = secrets.token_hex(16)
         self.component_domain, self.component_secret = f"irc.{DOMAIN}", secrets.token_hex(16)
         self.log = self.folder / "server.log"
@@ -145,6 +147,7 @@ class Waxwing(Server):
             f'components = ["127.0.0.1:{self.components}"]\n'
             f'http = ["127.0.0.1:{self.http}"]\n'
             f'https = ["127.0.0.1:{self.https}"]\n'
+            f'monitoring = ["127.0.0.1:{self.monitoring}"]\n'
             # Every client, also those with a wrong password, comes from here.
             "[auth]\nslow_addresses = false\n"
             "[registration]\nopen = true\nper_address = 1000\n"

@@ -1,10 +1,12 @@
-// Two users log in through the page that `waxwing web-chat` has written, and chat. The page is the server's own: all
+// Two users log in through the page that `waxwing web-chat` has written, chat, and send a file. The page is the server's own: all
 // is done as a user does it, and the browser obeys the server's Content-Security-Policy.
 // Arguments: the address of the page, the domain, name and password of each user, and a file for a picture.
 
 import path from "node:path";
 import process from "node:process";
 import { pathToFileURL } from "node:url";
+
+import { PICTURE } from "./picture.mjs";
 
 const modules = process.env.WAXWING_NODE_MODULES;
 const playwright = await import(pathToFileURL(path.join(modules, "playwright-core/index.mjs")));
@@ -79,6 +81,16 @@ try {
     await say(user, text);
     await sees(user, text);
     await sees(other, text);
+  }
+  // A file: the page may send it and show it, as far as the policy of the server is concerned.
+  await romeo.page.setInputFiles(".chat-toolbar .fileupload", {
+    name: "rose.png", mimeType: "image/png", buffer: PICTURE,
+  });
+  for (const user of users) {
+    await user.page.waitForFunction(() => {
+      const image = document.querySelector(".chat-msg img.chat-image");
+      return image?.complete && image.naturalWidth === 8;
+    });
   }
   const refused = users.flatMap((user) => user.log).filter((line) => line.includes("Content Security Policy"));
   if (refused.length > 0) throw new Error(`the policy of the server refuses: ${refused.join("\n")}`);
