@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use tracing::Level;
+use tracing::subscriber::DefaultGuard;
 use waxwing::clock::Clock;
 use waxwing::config::Config;
 use waxwing::host::{Origin, ServerState};
@@ -63,24 +64,30 @@ async fn a_message_to_a_room_is_written_once() {
     let tasks = Tasks::new();
     let server = Server::start(config, MemoryStorage::new(), Clock::system(), tasks.clone());
     let server = server.await.unwrap();
-    let (few, few_occupants) = message_to_a_room(&server, "few", 2).await;
-    let (many, many_occupants) = message_to_a_room(&server, "many", 50).await;
+    let (few, few_occupants) = message_to_a_room(&server, "few", 2, None).await;
+    let (many, many_occupants) = message_to_a_room(&server, "many", 50, None).await;
     let (count, bytes) = (many.count_total - few.count_total, many.bytes_total - few.bytes_total);
     assert!(few.bytes_total > BODY as u64, "the message is counted: {few:?}");
     assert!(bytes < BODY as u64, "48 more occupants cost {bytes} bytes, and the text has {BODY}");
     assert!(count <= 48 * 4, "48 more occupants cost {count} allocations");
-    drop((few_occupants, many_occupants));
+    // A record that is not logged costs nothing, for none of the occupants. Now and then a table of the store grows.
+    let (info, info_occupants) = message_to_a_room(&server, "mist", 50, Some(Level::INFO)).await;
+    let difference = info.count_total.abs_diff(many.count_total);
+    assert!(difference < 10, "{info:?}, without a log {many:?}");
+    drop((few_occupants, many_occupants, info_occupants));
     assert!(tasks.stop(std::time::Duration::from_secs(10)).await.is_empty());
 }
 
 /// Bytes of the text of a message.
 const BODY: usize = 100_000;
 
-/// What it costs to carry a message to a room with so many occupants. All of them get the same value.
+/// What it costs to carry a message to a room with so many occupants, with a log of this level. All of them get the same
+/// value.
 async fn message_to_a_room(
     server: &Server,
     room: &str,
     occupants: usize,
+    level: Option<Level>,
 ) -> (allocation_counter::AllocationInfo, Vec<Session>) {
     let (router, state) = (server.router(), server.state());
     let enter = async |nth: usize| {
@@ -121,7 +128,9 @@ async fn message_to_a_room(
         let taken: Vec<_> = take().collect();
         assert!(taken.iter().all(|queue| !queue.is_empty()), "each occupant gets something");
     }
+    let log = level.map(with_log);
     let measured = allocation_counter::measure(carry);
+    drop(log);
     let taken: Vec<_> = take().collect();
     let first = &taken[0][0].stanza;
     let is_same = |queue: &std::collections::VecDeque<waxwing::session::Delivery>| {
@@ -135,6 +144,12 @@ fn stanza(xml: &str) -> Stanza {
     Stanza::read(Frame::from_bytes(xml.to_owned()).unwrap()).unwrap()
 }
 
+/// A log of this level, as long as the guard lives.
+fn with_log(level: Level) -> DefaultGuard {
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::sink);
+    tracing::subscriber::set_default(log.finish())
+}
+
 /// How often memory is allocated while the server carries a stanza of Romeo, with a log of this level.
 fn allocations(
     router: &Router,
@@ -143,10 +158,7 @@ fn allocations(
     xml: &str,
     level: Option<Level>,
 ) -> u64 {
-    let subscriber = level.map(|level| {
-        tracing_subscriber::fmt().with_max_level(level).with_writer(io::sink).finish()
-    });
-    let _log = subscriber.map(tracing::subscriber::set_default);
+    let _log = level.map(with_log);
     let origin = Origin::Client(romeo);
     let carry = || {
         let stanza = Stanza::read(Frame::from_bytes(xml.to_owned()).unwrap()).unwrap();

@@ -11,6 +11,8 @@ mod peer;
 mod presence;
 #[path = "components/privileges.rs"]
 mod privileges;
+#[path = "support/recorder.rs"]
+mod recorder;
 #[path = "components/streams.rs"]
 mod streams;
 #[path = "components/test_server.rs"]

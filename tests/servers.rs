@@ -16,6 +16,9 @@ mod last_items;
 mod managed;
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "support/recorder.rs"]
+#[expect(dead_code, reason = "other tests wait for records")]
+mod recorder;
 #[path = "servers/remote.rs"]
 mod remote;
 #[path = "servers/test_server.rs"]

@@ -17,6 +17,8 @@ mod negotiation;
 mod panicking_storage;
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "support/recorder.rs"]
+mod recorder;
 #[path = "streams/records.rs"]
 mod records;
 #[path = "streams/resumption.rs"]

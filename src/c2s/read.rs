@@ -9,7 +9,7 @@ use super::connection_end::ConnectionEnd;
 use super::keepalive::{Elapsed, Keepalive, ping};
 use super::loops::Loops;
 use super::read_rate::{ReadRate, wait};
-use crate::host::{Origin, ServerState};
+use crate::host::{Origin, ServerState, stanza_log};
 use crate::log::redact;
 use crate::session::Session;
 use crate::stanza::{Refusal, Stanza, StreamCondition, StreamError};
@@ -99,7 +99,7 @@ async fn handle(
             Err(error) => {
                 let condition = StreamError::from(error).condition;
                 let from = loops.session.handle().jid().as_str();
-                router::note_refused(Some(from), None, condition, Some(&error));
+                stanza_log::note_refused(Some(from), None, condition, Some(&error));
                 return Err(Some(ConnectionEnd::Failed(condition.into())));
             }
         }
@@ -132,7 +132,7 @@ async fn carry(
     }
     let client = session.handle().jid();
     let refused = |root: Option<&ElementRef<'_>>, condition: StreamCondition| {
-        router::note_refused(Some(client.as_str()), root, condition, None);
+        stanza_log::note_refused(Some(client.as_str()), root, condition, None);
         condition
     };
     router::check_claim(root.attr("from").as_deref(), client)

@@ -73,8 +73,8 @@ mod tests {
         let from = Jid::parse("romeo@localhost/orchard").unwrap();
         let to = Jid::parse("juliet@localhost/balcony").unwrap();
         let available = Presence::bare(PresenceKind::Available, from.clone(), to.clone());
-        romeo.handle().set_available(Arc::new(available), 0);
-        assert!(romeo.handle().add_directed(&to));
+        romeo.set_available(Arc::new(available), 0);
+        assert!(romeo.add_directed(&to));
         let fault = "as a fault in our code would";
         let task = server.tasks.spawn("hibernation", async move {
             let _romeo = romeo;

@@ -158,7 +158,7 @@ mod tests {
         let server = Arc::get_mut(&mut router.server).expect("nobody else has it");
         let (session, _) = session_with_message(server, &jid).await;
         let presence = Presence::bare(PresenceKind::Available, jid.clone(), jid.clone());
-        session.handle().set_available(Arc::new(presence), 0);
+        session.set_available(Arc::new(presence), 0);
         let (at, horizon) = (server.clock.now(), horizon(server).await);
         let (new, stanza) = message(&jid);
         let id = server.storage.archive().keep(new).await.unwrap().id;

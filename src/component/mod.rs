@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 use self::open::{Opened, Refused};
 use crate::config::LimitsConfig;
 use crate::host::components::{ComponentQueue, Components, gone};
-use crate::host::{Route as _, ServerState, delegations, privileged_presence, privileges};
+use crate::host::{
+    Route as _, ServerState, delegations, privileged_presence, privileges, stanza_log,
+};
 use crate::listen::Accepted;
 use crate::router::Router;
 use crate::stanza::{Stanza, StreamCondition};
@@ -141,7 +143,9 @@ async fn refuse_what_waits(router: &Router, queue: &mut ComponentQueue) {
 /// Tells the senders that the component has disconnected.
 async fn refuse(router: &Router, stanzas: impl IntoIterator<Item = Stanza>) {
     for stanza in stanzas {
-        if let Some(answer) = gone().answer(&stanza) {
+        let (error, answer) = (gone(), gone().answer(&stanza));
+        stanza_log::note_returned(&stanza, &error, answer.is_some());
+        if let Some(answer) = answer {
             router.route(answer).await;
         }
     }

@@ -24,7 +24,7 @@ pub(super) async fn gone(router: Arc<Router>, domain: SmolStr) {
         if is_back || server.tasks.stopping().is_cancelled() {
             return;
         }
-        let origin = Origin::Component(contact.domain().into());
+        let origin = Origin::Component(domain.clone());
         let presence = Presence::bare(PresenceKind::Unavailable, contact, user);
         let sent = router.from_domain(&origin, Stanza::Presence(presence)).await;
         if let Err(condition) = sent {

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use smol_str::SmolStr;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::host::Origin;
 use crate::host::components::ComponentQueue;
+use crate::host::{Origin, stanza_log};
 use crate::log::redact;
 use crate::ns;
-use crate::router::Router;
+use crate::router::{self, Router};
 use crate::stanza::{Refusal, Stanza, StreamCondition, StreamError};
 use crate::stream::channel::SharedChannel;
 use crate::stream::input::{Input, StreamEvent};
@@ -19,8 +20,8 @@ use crate::xml::Frame;
 /// What both loops know.
 pub(super) struct Link<'a> {
     pub(super) router: &'a Router,
-    /// The configured domain of the component.
-    pub(super) domain: &'a str,
+    /// The configured domain of the component, for which it has authenticated.
+    pub(super) domain: &'a SmolStr,
     pub(super) channel: &'a SharedChannel,
     /// Cancelled when the configuration of the component has changed.
     pub(super) closing: &'a CancellationToken,
@@ -60,7 +61,11 @@ pub(super) async fn read(link: &Link<'_>, input: &mut Input) -> Option<StreamErr
 /// Handles all whole elements that were read. `false` if the component has ended its stream.
 async fn handle(link: &Link<'_>, input: &mut Input) -> Result<bool, StreamError> {
     while !link.ended.is_cancelled() {
-        match input.next_event()? {
+        let event = input.next_event().inspect_err(|error| {
+            let condition = StreamError::from(*error).condition;
+            stanza_log::note_refused(Some(link.domain), None, condition, Some(error));
+        });
+        match event? {
             None => break,
             Some(StreamEvent::Element(frame)) if frame.root().is(ns::STREAM, "error") => {
                 return Ok(false);
@@ -77,28 +82,26 @@ async fn handle(link: &Link<'_>, input: &mut Input) -> Result<bool, StreamError>
 async fn carry(link: &Link<'_>, frame: Frame) -> Result<(), StreamError> {
     tracing::trace!(xml = redact(frame.bytes()), "received");
     let (router, server) = (link.router, &link.router.server);
-    let (stanza, fault) = match Stanza::read(frame) {
-        Ok(stanza) => (stanza, None),
-        Err(Refusal::NotAStanza) => return Err(StreamCondition::UnsupportedStanzaType.into()),
-        Err(Refusal::Faulty(stanza, error)) => (*stanza, Some(error)),
+    let origin = Origin::Component(link.domain.clone());
+    let (mut stanza, fault) = match Stanza::read(frame) {
+        Ok(stanza) => return router.from_domain(&origin, stanza).await.map_err(StreamError::from),
+        Err(Refusal::NotAStanza) => {
+            let condition = StreamCondition::UnsupportedStanzaType;
+            stanza_log::note_refused(Some(link.domain), None, condition, None);
+            return Err(condition.into());
+        }
+        Err(Refusal::Faulty(stanza, error)) => (*stanza, error),
     };
-    // Each stanza: the configuration may have changed.
-    let from = stanza.head().from.as_ref().ok_or(StreamCondition::ImproperAddressing)?;
-    let config = server.config.load_full();
-    let owner = config.component(from.domain());
-    if owner.is_none_or(|owner| owner.domain != link.domain) {
-        return Err(StreamCondition::InvalidFrom.into());
-    }
-    let Some(fault) = fault else {
-        let origin = Origin::Component(from.domain().into());
-        return router.from_domain(&origin, stanza).await.map_err(StreamError::from);
-    };
+    router::check_from(server, &origin, &stanza).inspect_err(|&condition| {
+        stanza_log::note_refused_stanza(&stanza, &origin, condition);
+    })?;
     // RFC 6120 §8.3: the component is told. The address that is the fault cannot answer, so the server does.
-    let mut stanza = stanza;
     let host = server.hosts().first().map(|host| host.jid.clone());
     let head = stanza.head_mut();
     head.to = head.to.take().or(host);
-    if let Some(answer) = fault.answer(&stanza) {
+    let answer = fault.answer(&stanza);
+    stanza_log::note_returned(&stanza, &fault, answer.is_some());
+    if let Some(answer) = answer {
         crate::host::Route::route(router, answer).await;
     }
     Ok(())

@@ -71,7 +71,7 @@ section! {
     /// version 1 or 2, as HAProxy (`send-proxy-v2`), nginx (`proxy_protocol on`) and load balancers do: it says
     /// where the client is. On these listeners, a connection of a proxy without a valid header is closed, and one
     /// from another address is a client's, without a header. On all others there is no header.
-    proxy_protocol: Vec<&'static str> = Vec::new() => SomeOf(LISTENERS), Reload;
+    proxy_protocol: Vec<&'static str> = Vec::new() => SomeOf(&NAMES), Reload;
 
     /// Addresses at which this server is reached from the internet. If they are set, `/.well-known/host-meta.json` tells
     /// clients and other servers all about the ports (XEP-0487), so that they need no DNS records. It does not if there is
@@ -104,19 +104,34 @@ section! {
     location: Option<String> = None => Location, Reload;
 }
 
-/// The options with addresses, and what comes in there.
-const LISTENERS: &[(&str, &str, &str)] = &[
-    ("c2s", "c2s", "clients with STARTTLS"),
-    ("c2s_tls", "c2s_tls", "clients with TLS"),
-    ("s2s", "s2s", "other servers with STARTTLS"),
-    ("s2s_tls", "s2s_tls", "other servers with TLS"),
-    ("http", "http", "HTTP"),
-    ("https", "https", "HTTPS"),
-    ("monitoring", "monitoring", "programs that watch the server"),
-    ("components", "components", "components"),
-    ("components_tls", "components_tls", "components with TLS"),
-    ("proxy65", "proxy65", "files from client to client"),
+/// An option with addresses, what comes in there, and the addresses.
+type Listener = (&'static str, &'static str, fn(&ListenConfig) -> &[SocketAddr]);
+
+/// All of them: the only table of them here. `src/server/listeners.rs` says what serves each.
+const LISTENERS: [Listener; 10] = [
+    ("c2s", "clients with STARTTLS", |listen| &listen.c2s),
+    ("c2s_tls", "clients with TLS", |listen| &listen.c2s_tls),
+    ("s2s", "other servers with STARTTLS", |listen| &listen.s2s),
+    ("s2s_tls", "other servers with TLS", |listen| &listen.s2s_tls),
+    ("http", "HTTP", |listen| &listen.http),
+    ("https", "HTTPS", |listen| &listen.https),
+    ("monitoring", "programs that watch the server", |listen| &listen.monitoring),
+    ("components", "components", |listen| &listen.components),
+    ("components_tls", "components with TLS", |listen| &listen.components_tls),
+    ("proxy65", "files from client to client", |listen| &listen.proxy65),
 ];
+
+/// The words of `proxy_protocol`.
+const NAMES: [(&str, &str, &str); LISTENERS.len()] = {
+    let mut names = [("", "", ""); LISTENERS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        let (name, about, _) = LISTENERS[at];
+        names[at] = (name, name, about);
+        at += 1;
+    }
+    names
+};
 
 /// All interfaces. Only the loopback interface if no served domain can be looked up from outside.
 fn everywhere(domains: &[String], port: u16) -> Vec<SocketAddr> {
@@ -138,18 +153,7 @@ pub(super) const COMPONENTS: u16 = 5347;
 
 /// Refuses one address for two protocols.
 pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
-    let listeners = [
-        ("c2s", &listen.c2s),
-        ("c2s_tls", &listen.c2s_tls),
-        ("s2s", &listen.s2s),
-        ("s2s_tls", &listen.s2s_tls),
-        ("http", &listen.http),
-        ("https", &listen.https),
-        ("monitoring", &listen.monitoring),
-        ("components", &listen.components),
-        ("components_tls", &listen.components_tls),
-        ("proxy65", &listen.proxy65),
-    ];
+    let listeners = LISTENERS.map(|(name, _, addresses)| (name, addresses(listen)));
     for (i, (later, theirs)) in listeners.iter().enumerate() {
         for (earlier, ours) in &listeners[..i] {
             let pairs = ours.iter().flat_map(|a| theirs.iter().map(move |b| (a, b)));

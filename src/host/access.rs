@@ -16,6 +16,8 @@ pub enum AddressKind {
 
 /// Who may send a request. All others get the error that is named here, whether the account exists or not,
 /// so that nobody can find out which accounts exist (RFC 6121 §8.5.1).
+///
+/// Each kind of address has its own words ([`Access::is_for`]).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Access {
     /// Administrators of the server. Others: `forbidden`.
@@ -25,8 +27,10 @@ pub enum Access {
     Contacts,
     /// The same. Others: `forbidden`, as the specification of the request demands.
     ContactsElseForbidden,
+    /// To a host alone: its users. Others: `forbidden`.
+    HostUsers,
     /// The user to whom the account belongs. Contacts that may see the user's presence: `forbidden`.
-    /// Others: `service-unavailable`. To a host: its users. Others: `forbidden`.
+    /// Others: `service-unavailable`.
     Owner,
     /// The user to whom the account belongs. Others: `forbidden`, as the specification of the request
     /// demands.
@@ -37,4 +41,43 @@ pub enum Access {
     /// `service-unavailable`), and the handler must give others the same answer whether the account
     /// exists or not.
     Public,
+}
+
+impl Access {
+    /// Whether the word says something for addresses of this kind. An account has an owner and contacts, a host has
+    /// users. All may ask a service: only its handler knows more.
+    #[must_use]
+    pub fn is_for(self, address: AddressKind) -> bool {
+        match (self, address) {
+            (Self::Public, _) => true,
+            (_, AddressKind::Service | AddressKind::ServiceAddress) => false,
+            (Self::Admins | Self::HostUsers, AddressKind::Host) => true,
+            (_, AddressKind::Host) | (Self::HostUsers, AddressKind::Account) => false,
+            (_, AddressKind::Account) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Access, AddressKind};
+
+    #[test]
+    fn a_word_is_for_the_kinds_of_addresses_that_have_such_people() {
+        use AddressKind::{Account, Host, Service, ServiceAddress};
+        for (access, kinds) in [
+            (Access::Admins, &[Account, Host][..]),
+            (Access::Contacts, &[Account]),
+            (Access::ContactsElseForbidden, &[Account]),
+            (Access::HostUsers, &[Host]),
+            (Access::Owner, &[Account]),
+            (Access::OwnerElseForbidden, &[Account]),
+            (Access::OwnerElseNotAllowed, &[Account]),
+            (Access::Public, &[Account, Host, Service, ServiceAddress]),
+        ] {
+            for address in [Account, Host, Service, ServiceAddress] {
+                assert_eq!(access.is_for(address), kinds.contains(&address), "{access:?}");
+            }
+        }
+    }
 }

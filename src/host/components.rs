@@ -240,6 +240,14 @@ pub fn is_of_host(server: &ServerState, domain: &str, host: &str) -> bool {
     above.max_by_key(|other| other.len()).is_none_or(|nearest| nearest == host)
 }
 
+/// Whether this domain belongs to the component with the configured domain `component`: it is the same, or one below it
+/// that no other component has.
+#[must_use]
+pub fn owns(server: &ServerState, component: &str, domain: &str) -> bool {
+    let config = server.config.load();
+    config.component(domain).is_some_and(|owner| owner.domain == component)
+}
+
 /// Whether a component has this domain, connected or not.
 #[must_use]
 pub fn is_one(server: &ServerState, domain: &str) -> bool {

@@ -11,6 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::access::{Access, AddressKind};
 use super::announced::Announced;
+use super::asked::Asked;
 use super::command::{Command, CommandError, Outcome};
 use super::destination::{Host, ServiceDomain};
 use super::event::{Event, EventKind};
@@ -155,17 +156,6 @@ pub trait HostCommand: Send + Sync {
         user: &BareJid,
         form: &Submitted,
     ) -> Result<Form, CommandError>;
-}
-
-/// The subject of a request for service discovery (XEP-0030).
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
-    /// The address.
-    pub to: &'a Jid,
-    /// The sender of the request.
-    pub from: &'a Jid,
-    /// A node of the address; `None` for the address itself. Never empty (XEP-0030 §3.1).
-    pub node: Option<&'a str>,
 }
 
 /// Provides information and items of an address (XEP-0030). Each provider decides who may see them.

@@ -75,7 +75,7 @@ pub fn of_request<'a>(
 /// Whether this component itself asks, for a user or not.
 #[must_use]
 pub fn is_own(component: &ComponentConfig, origin: &Origin<'_>) -> bool {
-    origin.component().is_some_and(|domain| component.has(domain))
+    origin.component().is_some_and(|domain| component.domain == domain)
 }
 
 /// What a component is told of its namespaces when it has connected (§4.2): a message of each host at which they are

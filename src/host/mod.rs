@@ -11,6 +11,7 @@ mod admins;
 mod announced;
 mod api_tokens;
 mod archive_watchers;
+mod asked;
 pub mod block_list;
 pub mod bookmarks;
 pub mod bytestreams;
@@ -51,6 +52,7 @@ mod roster_lock;
 mod route;
 mod server_state;
 mod shared_state;
+pub mod stanza_log;
 pub mod stored_components;
 pub mod strangers;
 mod target_node;
@@ -62,10 +64,11 @@ pub use account_removal::remove_account;
 pub use admins::Admins;
 pub use api_tokens::{NewApiToken, Scope, api_token_hash, create_api_token};
 pub use archive_watchers::{ArchiveWatch, ArchiveWatchers};
+pub use asked::Asked;
 pub use cache::{AccountCache, Read};
 pub use clients::{Client, clients_of, revoke_client};
 pub use context::{
-    AccountCommand, Asked, Cx, Discovery, Entry, HostCommand, IqHandler, IqReply, Registry, Service,
+    AccountCommand, Cx, Discovery, Entry, HostCommand, IqHandler, IqReply, Registry, Service,
 };
 pub use destination::{Destination, DomainError, Host, OurDomain, ServiceDomain};
 pub use halt::{Halt, not_stored, refuse_presence};

@@ -13,12 +13,13 @@ pub enum Origin<'a> {
     Account {
         /// The address in whose name it acts.
         user: BareJid,
-        /// The domain for which the component has authenticated.
+        /// The configured domain of the component, for which it has authenticated.
         component: SmolStr,
     },
     /// A client, by its session. The stanza is handled in the task that owns the session.
     Client(&'a Session),
-    /// An external component that has authenticated for this domain (XEP-0114 §3).
+    /// An external component. The domain is the configured one, for which it has authenticated (XEP-0114 §3). It may own
+    /// further ones below it.
     Component(SmolStr),
     /// This server, on behalf of a host or of one of its accounts.
     Internal,
@@ -67,7 +68,7 @@ impl<'a> Origin<'a> {
         self.session().map(SessionRef::jid)
     }
 
-    /// The component's domain, also if it acts for an account. `None` if the origin is no component.
+    /// The configured domain of the component, also if it acts for an account. `None` if the origin is no component.
     #[must_use]
     pub fn component(&self) -> Option<&str> {
         match self {

@@ -20,7 +20,8 @@ impl Registry {
     /// Registers the handler of requests with this type, namespace and name, and who may send them.
     ///
     /// # Panics
-    /// At start-up, if two modules answer the same request, or if it is for contacts and not to an account.
+    /// At start-up, if two modules answer the same request, or if `access` is not for such addresses
+    /// ([`Access::is_for`]).
     pub fn iq(
         &mut self,
         address: AddressKind,
@@ -29,10 +30,9 @@ impl Registry {
         access: Access,
         handler: &'static dyn IqHandler,
     ) -> &mut Self {
-        let is_for_contacts = matches!(access, Access::Contacts | Access::ContactsElseForbidden);
         assert!(
-            address == AddressKind::Account || !is_for_contacts,
-            "only an account has contacts"
+            access.is_for(address),
+            "{access:?} is nobody who asks {address:?}: {name} of {ns}"
         );
         let old = self.answers.insert((address, kind, ns, name), Entry { handler, access });
         assert!(old.is_none(), "two modules answer {name} of {ns}");

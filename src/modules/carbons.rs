@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use crate::archive::policy::is_lasting;
 use crate::host::{
     Access, AddressKind, Cx, IqHandler, IqReply, Kept, Manifest, Module, Registry, Status, Xep,
+    stanza_log,
 };
 use crate::jid::BareJid;
 use crate::log::STANZA;
@@ -20,7 +21,7 @@ use crate::payload::chat_state;
 use crate::payload::forward;
 use crate::payload::hints::Hints;
 use crate::payload::stanza_id::stanza_id;
-use crate::session::{CloseReason, Session, SessionRef};
+use crate::session::{Accepted, CloseReason, Session, SessionRef};
 use crate::stanza::{Condition, Content, Head, Iq, IqKind, Message, MessageKind, Stanza};
 use crate::xml::ElementRef;
 
@@ -134,9 +135,14 @@ fn copy(user: &BareJid, kind: MessageKind, direction: &str, original: &[u8]) -> 
 fn give(cx: &mut Cx<'_>, to: &[&SessionRef], copy: &Arc<Stanza>, message: &Message) {
     let is_chat_state = chat_state::is_alone(message);
     let mut given = 0;
-    for session in to.iter().filter(|session| !(is_chat_state && session.drops_chat_states())) {
-        match session.deliver_addressed(Arc::clone(copy)) {
-            Ok(()) => given += 1,
+    for session in to.iter() {
+        if is_chat_state && session.drops_chat_states() {
+            stanza_log::note_delivery(session, Ok(Accepted::Shed));
+            continue;
+        }
+        match stanza_log::give(session, copy) {
+            Ok(Accepted::Shed) => {}
+            Ok(Accepted::Deferred | Accepted::Queued) => given += 1,
             Err(_) if !is_chat_state => session.close(CloseReason::Overrun),
             Err(_) => {}
         }

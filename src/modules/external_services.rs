@@ -42,7 +42,7 @@ impl Module for ExternalServices {
     fn register(&self, on: &mut Registry) {
         on.disco_feature(AddressKind::Host, NS).shared(Pseudonyms(random_id()));
         for name in ["services", "credentials"] {
-            on.iq(AddressKind::Host, IqKind::Get, (NS, name), Access::Owner, &Self);
+            on.iq(AddressKind::Host, IqKind::Get, (NS, name), Access::HostUsers, &Self);
         }
     }
 }

@@ -37,10 +37,10 @@ impl Module for Register {
     }
 
     fn register(&self, on: &mut Registry) {
-        for address in [AddressKind::Account, AddressKind::Host] {
-            for kind in [IqKind::Get, IqKind::Set] {
-                on.iq(address, kind, (ns::REGISTER, "query"), Access::Owner, &Self);
-            }
+        let query = (ns::REGISTER, "query");
+        for kind in [IqKind::Get, IqKind::Set] {
+            on.iq(AddressKind::Account, kind, query, Access::Owner, &Self);
+            on.iq(AddressKind::Host, kind, query, Access::HostUsers, &Self);
         }
         on.disco_feature(AddressKind::Host, ns::REGISTER);
     }

@@ -74,9 +74,17 @@ pub struct Effects {
     pub shut_out: Vec<FullJid>,
     /// The room is destroyed: all that is stored of it is removed.
     pub is_destroyed: bool,
+    /// Why the stanza was dropped, if it was: nobody is told. What is in `list` has other causes.
+    pub ignored: Option<&'static str>,
 }
 
 impl Effects {
+    /// Nothing is sent or stored.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.list.is_empty() && self.change == RoomChange::default() && !self.is_destroyed
+    }
+
     /// Sends a stanza to one session.
     pub(super) fn tell(&mut self, to: &Jid, stanza: Stanza) {
         self.tell_all(Arc::new([to.clone()]), Arc::new(stanza));

@@ -9,7 +9,7 @@ use super::{Actor, Affiliation, Effects, Room};
 use crate::jid::Jid;
 use crate::ns;
 use crate::stanza::{Content, Presence, PresenceKind, Stanza};
-use crate::xml::{Frame, element};
+use crate::xml::element;
 
 /// The status of an occupant that was kicked (XEP-0045 §8.2).
 pub(super) const KICKED: u16 = 307;
@@ -199,9 +199,8 @@ pub(super) fn readable(content: &Content) -> Content {
     if content.received_children().next().is_some() {
         return content.clone();
     }
-    let written = Presence { content: content.clone(), ..no_presence() };
-    let read = Frame::from_bytes(Stanza::Presence(written).to_bytes());
-    read.map_or_else(|_| content.clone(), Content::of)
+    let written = Stanza::Presence(Presence { content: content.clone(), ..no_presence() });
+    written.reread().content().clone()
 }
 
 /// Errors that say that a session has ended (XEP-0045 §18.1.2).

@@ -78,8 +78,12 @@ impl Room {
 
     /// Passes on the answer to a request. An answer to any other request is dropped, since answers are never answered.
     pub(super) fn relay_response(&mut self, actor: &Actor, mut iq: Iq, fx: &mut Effects) {
-        let (Some(id), Some(to)) = (&iq.head.id, &iq.head.to) else { return };
-        let Some(open) = self.open_requests.answered(&actor.user, id, to) else { return };
+        let (id, to) = (iq.head.id.as_ref(), iq.head.to.as_ref());
+        let open = id.zip(to).and_then(|(id, to)| self.open_requests.answered(&actor.user, id, to));
+        let Some(open) = open else {
+            fx.ignored = Some("an answer that nobody in the room waits for");
+            return;
+        };
         iq.head.from = Some(open.asked.into_jid());
         iq.head.to = Some(open.asker);
         iq.head.id = Some(open.asked_with);

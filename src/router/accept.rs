@@ -7,8 +7,8 @@ use smallvec::SmallVec;
 use tracing::Instrument as _;
 
 use super::route::{Router, carry, drain, settle};
-use super::{bounce, iq, message, outcome, presence, privileged};
-use crate::host::{Cx, Keeping, Origin, Outbox, ServerState, components};
+use super::{bounce, iq, message, presence, privileged};
+use crate::host::{Cx, Keeping, Origin, Outbox, ServerState, components, stanza_log};
 use crate::jid::{FullJid, Jid};
 use crate::session::Session;
 use crate::stanza::{Condition, Stanza, StanzaError, StreamCondition};
@@ -55,7 +55,7 @@ impl Router {
         let mut cx =
             Cx { server, registry, host, origin, outbox: &mut outbox, keeping: &mut keeping };
         let user = jid.to_bare();
-        let span = outcome::span(&copy, origin);
+        let span = stanza_log::span(&copy, Some(origin));
         let done = {
             let pipeline = pin!(async {
                 match stanza {
@@ -85,9 +85,11 @@ impl Router {
         origin: &Origin<'_>,
         mut stanza: Stanza,
     ) -> Result<(), StreamCondition> {
-        accept(&self.server, origin, &mut stanza)?;
+        accept(&self.server, origin, &mut stanza).inspect_err(|&condition| {
+            stanza_log::note_refused_stanza(&stanza, origin, condition);
+        })?;
         if let Origin::Component(domain) = origin {
-            match Box::pin(privileged::take(self, domain, stanza)).await {
+            match Box::pin(privileged::take(self, (domain, origin), stanza)).await {
                 Some(left) => stanza = left,
                 None => return Ok(()),
             }
@@ -112,7 +114,7 @@ pub fn refuse(
     let client = session.handle();
     let head = stanza.head_mut();
     head.from = Some(client.jid().clone().into_jid());
-    let span = outcome::span(&stanza, origin);
+    let span = stanza_log::span(&stanza, Some(origin));
     if error.condition == Condition::JidMalformed {
         let host = server.host(client.jid().domain());
         stanza.head_mut().to = host.map(|host| host.jid.clone());
@@ -127,8 +129,9 @@ pub fn refuse(
 ///   the client wrote is checked before, by [`check_claim`].
 /// - Another server: `from` is at the domain for which the server has authenticated, which is not ours
 ///   (RFC 6120 §8.1.2.2), and `to` is at a domain of ours: this server is no relay.
-/// - A component: `from` is at the domain for which it has authenticated, which is not a host (XEP-0114
-///   §3).
+/// - A component: `from` is at the domain for which it has authenticated, or at one below it that is the
+///   component's, too (`subdomains`), and not ours (XEP-0114 §3). The configuration may have changed since it
+///   has connected.
 /// - A component that acts for a user or a host: `from` is that address (XEP-0356 §5, §6).
 /// - A service: `from` is at its own domain.
 /// - This server: `from` is at a host.
@@ -146,29 +149,40 @@ pub fn accept(
         stanza.head_mut().from = Some(session.handle().jid().clone().into_jid());
         return Ok(());
     }
-    let head = stanza.head();
-    let (Some(sender), Some(to)) = (&head.from, &head.to) else {
-        return Err(StreamCondition::ImproperAddressing);
-    };
+    check_from(server, origin, stanza)?;
+    let to = stanza.head().to.as_ref().ok_or(StreamCondition::ImproperAddressing)?;
+    let is_here = || server.ours(to.domain()).is_some() || components::has(server, to);
+    if matches!(origin, Origin::Server(_)) && !is_here() {
+        return Err(StreamCondition::HostUnknown);
+    }
+    Ok(())
+}
+
+/// Checks that the origin owns the `from` of a stanza, which may have faults. The `from` of a client is not checked:
+/// see [`check_claim`].
+///
+/// # Errors
+/// `improper-addressing` if there is no `from`, `invalid-from` if the origin does not own it.
+pub fn check_from(
+    server: &ServerState,
+    origin: &Origin<'_>,
+    stanza: &Stanza,
+) -> Result<(), StreamCondition> {
+    let sender = stanza.head().from.as_ref().ok_or(StreamCondition::ImproperAddressing)?;
     let from = sender.domain();
     let is_owner = match origin {
         Origin::Account { user, .. } => sender.as_str() == user.as_str(),
         Origin::Client(_) => true,
-        Origin::Component(domain) => from == domain && server.ours(domain).is_none(),
+        Origin::Component(domain) => {
+            components::owns(server, domain, from) && server.ours(from).is_none()
+        }
         Origin::Internal => server.host(from).is_some(),
         Origin::Server(domain) => {
             from == domain && server.ours(domain).is_none() && !components::is_one(server, domain)
         }
         Origin::Service(domain) => from == domain,
     };
-    if !is_owner {
-        return Err(StreamCondition::InvalidFrom);
-    }
-    let is_here = || server.ours(to.domain()).is_some() || components::has(server, to);
-    if matches!(origin, Origin::Server(_)) && !is_here() {
-        return Err(StreamCondition::HostUnknown);
-    }
-    Ok(())
+    if is_owner { Ok(()) } else { Err(StreamCondition::InvalidFrom) }
 }
 
 /// Checks what a client has written as `from`: nothing, or its own address, full or bare (RFC 6120
@@ -189,6 +203,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::{accept, check_claim};
+    use crate::config::Config;
     use crate::host::Origin;
     use crate::jid::FullJid;
     use crate::router::fixtures::{message, server};
@@ -199,6 +214,7 @@ mod tests {
     fn an_origin_sends_in_its_own_name_only() {
         use StreamCondition::{HostUnknown, ImproperAddressing, InvalidFrom};
         let server = server();
+        server.config.store(Arc::new(config()));
         let remote = || Origin::Server("c.example".into());
         let component = || Origin::Component("irc.a.example".into());
         let service = || Origin::Service("rooms.a.example".into());
@@ -221,6 +237,24 @@ mod tests {
             ),
             (component(), "channel@irc.a.example", "romeo@a.example", Ok(())),
             (component(), "channel@irc.a.example", "juliet@c.example", Ok(())),
+            (component(), "channel@oftc.irc.a.example", "romeo@a.example", Ok(())),
+            // It is another component's.
+            (component(), "channel@libera.irc.a.example", "romeo@a.example", Err(InvalidFrom)),
+            (component(), "irc.b.example", "romeo@a.example", Err(InvalidFrom)),
+            // It was removed from the configuration.
+            (
+                Origin::Component("irc.b.example".into()),
+                "irc.b.example",
+                "romeo@a.example",
+                Err(InvalidFrom),
+            ),
+            // `from` decides nothing about who it is.
+            (
+                Origin::Component("oftc.irc.a.example".into()),
+                "channel@oftc.irc.a.example",
+                "romeo@a.example",
+                Err(InvalidFrom),
+            ),
             (component(), "romeo@a.example", "juliet@c.example", Err(InvalidFrom)),
             (component(), "", "romeo@a.example", Err(ImproperAddressing)),
             (Origin::Component("a.example".into()), "a.example", "b.example", Err(InvalidFrom)),
@@ -241,6 +275,15 @@ mod tests {
             let done = accept(&server, &origin, &mut message(from, to));
             assert_eq!(done, expected, "{origin:?}: {from} to {to}");
         }
+    }
+
+    /// With components, two of which have domains of ours, as no configuration file can say.
+    fn config() -> Config {
+        let domains = ["irc.a.example", "libera.irc.a.example", "a.example", "rooms.a.example"];
+        let sections = domains.map(|domain| {
+            format!("[[component]]\ndomain = '{domain}'\nsecret = 'a'\nsubdomains = true\n")
+        });
+        Config::parse(&sections.concat(), "the test").unwrap()
     }
 
     #[test]

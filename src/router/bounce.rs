@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::debug;
 
 use super::outcome::{self, Outcome};
+use crate::host::stanza_log::{self, note_refusal};
 use crate::host::{Cx, Halt, ServerState, not_stored};
 use crate::log::STANZA;
 use crate::session::SessionRef;
@@ -18,7 +19,7 @@ pub(super) fn end(cx: &mut Cx<'_>, stanza: &Stanza, done: Result<Outcome, Halt>)
         Err(Halt::Drop(reason)) => debug!(target: STANZA, reason, "dropped"),
         Err(Halt::Bounce(error, reason)) => {
             let is_told = bounce(cx, stanza, &error);
-            log(&error, reason, is_told);
+            note_refusal(&error, reason, is_told);
         }
     }
 }
@@ -31,17 +32,7 @@ pub(super) fn refused(
     error: &StanzaError,
 ) {
     let is_told = to_client(server, client, stanza, error);
-    log(error, error.text.or(Some("an address is malformed")), is_told);
-}
-
-/// The record at the end of a stanza that was refused. An error is never answered with an error: then
-/// nobody is told.
-fn log(error: &StanzaError, reason: Option<&'static str>, is_told: bool) {
-    let condition = error.condition.as_str();
-    match is_told {
-        true => debug!(target: STANZA, condition, reason, "bounced"),
-        false => debug!(target: STANZA, condition, reason, "dropped"),
-    }
+    note_refusal(error, error.text.or(Some("an address is malformed")), is_told);
 }
 
 /// Tells the sender of `stanza` why it goes no further. `false` if the sender must not be told, or there
@@ -79,7 +70,7 @@ pub fn not_kept(server: &ServerState, session: &SessionRef, stanza: &Stanza, err
         // The store has logged it, once for all stanzas.
         (error, _) => not_stored(&error),
     };
-    outcome::note_not_stored(stanza, &error);
+    stanza_log::note_not_stored(stanza, &error);
     to_client(server, session, stanza, &error);
 }
 

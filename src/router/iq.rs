@@ -1,15 +1,12 @@
 //! What happens to a request and to its answer. Each request is answered exactly once (RFC 6120 §8.2.3):
 //! here, or by a service that has said [`Reply::Later`].
 
-use std::sync::Arc;
-
+use super::iq_session::{STRANGER, for_session, is_known};
 use super::outcome::Outcome;
 use super::{delegated, remote};
-use crate::host::{
-    Access, AddressKind, Cx, Destination, Entry, Halt, Origin, Reply, ServiceDomain,
-};
-use crate::jid::{BareJid, FullJid};
-use crate::modules::{blocking, capabilities, last_activity, strangers};
+use crate::host::{Access, AddressKind, Cx, Destination, Entry, Halt, Reply, ServiceDomain};
+use crate::jid::BareJid;
+use crate::modules::{blocking, capabilities, strangers};
 use crate::stanza::{Condition, Iq, IqKind, Stanza};
 
 /// A client sends a request or an answer. Its `from` is stamped already.
@@ -23,7 +20,7 @@ pub async fn leaves(cx: &mut Cx<'_>, mut iq: Iq) -> Result<Outcome, Halt> {
     let client = client.map(|to| to.to_bare());
     let outcome = to_recipient(cx, iq).await?;
     // The client that was asked knows now that this one is online, and may ask in turn.
-    if let (Some(session), Some(asked)) = (cx.origin.session(), client) {
+    if let (Some(session), Some(asked)) = (cx.origin.owned(), client) {
         session.note_asked(asked);
     }
     Ok(outcome)
@@ -53,10 +50,12 @@ async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     let found = find(cx, AddressKind::Host, &iq)?;
     let may_ask = match found.map(|found| found.access) {
         Some(Access::Admins) => cx.is_of_admin().await?,
-        Some(Access::Owner | Access::OwnerElseForbidden | Access::OwnerElseNotAllowed) => {
+        Some(Access::HostUsers) => {
             cx.origin.user().is_some_and(|user| user.domain() == cx.host.domain)
         }
-        _ => true,
+        Some(Access::Public) | None => true,
+        // They are for accounts alone.
+        Some(_) => false,
     };
     if !may_ask {
         return Err(Halt::bounce(Condition::Forbidden, STRANGER));
@@ -65,7 +64,7 @@ async fn for_host(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
 }
 
 /// For a service, or for an address at its domain: what features answer for all services, they answer
-/// for this one. All else is up to the service.
+/// for this one: everybody may ask that (`Access::is_for`). All else is up to the service.
 async fn for_service(cx: &mut Cx<'_>, at: &ServiceDomain, iq: Iq) -> Result<Outcome, Halt> {
     if !iq.is_request() {
         return match cx.server.requests.answered(iq) {
@@ -150,42 +149,10 @@ async fn refuse_others(
             Err(Halt::bounce(Condition::ServiceUnavailable, STRANGER))
         }
         Some(Access::Contacts | Access::ContactsElseForbidden) => Ok(()),
-        Some(Access::Owner) | None => Err(Halt::bounce(Condition::ServiceUnavailable, STRANGER)),
-    }
-}
-
-/// For a session. It gets the answers to its own requests, and the requests of users who may know that it is online:
-/// by a subscription, or by its directed presence. All others get the same error whether there is such a session or
-/// not, so nobody finds out who is online by asking (RFC 6121 §8.5.3.1). To a request for the last activity this error
-/// is `forbidden` (XEP-0012 §4).
-///
-/// DEPARTS: RFC 6121 §8.5.3.1 – also a client to which this session has sent a request may send it
-/// requests. It knows the full address from that; and both sides of a call (XEP-0166) send requests, even
-/// if only one of them sees the presence of the other.
-async fn for_session(cx: &mut Cx<'_>, full: &FullJid, iq: Iq) -> Result<Outcome, Halt> {
-    let user = full.to_bare();
-    let session = cx.server.sessions.find(full);
-    let is_blocked = blocking::is_blocked(cx, &user, &iq.head).await?;
-    if iq.is_request() && is_of_others(cx, &user) {
-        let is_seen = match (&session, &iq.head.from) {
-            (Some(session), Some(from)) => session.is_known_at(from),
-            _ => false,
-        };
-        if is_blocked || !is_seen && !is_known(cx, &user, &iq).await? {
-            return Err(match last_activity::is_asked(&iq) {
-                true => Halt::bounce(Condition::Forbidden, STRANGER),
-                false => Halt::bounce(Condition::ServiceUnavailable, STRANGER),
-            });
+        // The registry takes no request of the users of a host to an account.
+        Some(Access::HostUsers | Access::Owner) | None => {
+            Err(Halt::bounce(Condition::ServiceUnavailable, STRANGER))
         }
-    }
-    let refused = |reason| Halt::bounce(Condition::ServiceUnavailable, reason);
-    if is_blocked {
-        return Err(refused("the recipient blocks the sender"));
-    }
-    let session = session.ok_or_else(|| refused("no such session"))?;
-    match session.deliver(Arc::new(Stanza::Iq(iq))) {
-        Ok(()) => Ok(Outcome::Delivered(1)),
-        Err(undelivered) => Err(refused(undelivered.reason())),
     }
 }
 
@@ -223,18 +190,5 @@ async fn take_answer(cx: &mut Cx<'_>, iq: Iq) -> Result<Outcome, Halt> {
     Ok(Outcome::Done)
 }
 
-/// Whether the request comes from somebody else than this user and the server itself.
-fn is_of_others(cx: &Cx<'_>, user: &BareJid) -> bool {
-    !matches!(cx.origin, Origin::Internal) && !cx.origin.is_of(user)
-}
-
-/// The sender may see the presence of this account, and so may know that it exists.
-async fn is_known(cx: &Cx<'_>, user: &BareJid, iq: &Iq) -> Result<bool, Halt> {
-    let Some(from) = &iq.head.from else { return Ok(false) };
-    Ok(cx.shows_presence(user, from).await?)
-}
-
 /// Why a result or an error goes no further.
 const UNASKED: &str = "an answer that nothing waits for";
-/// Why a request goes no further.
-const STRANGER: &str = "the sender may not know whether the recipient is there";

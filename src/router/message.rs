@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::outcome::{self, Outcome};
+use super::outcome::Outcome;
 use super::remote;
-use crate::host::{Cx, Destination, Halt, Kept};
+use crate::host::{Cx, Destination, Halt, Kept, stanza_log};
 use crate::jid::{BareJid, FullJid};
 use crate::log::STANZA;
 use crate::modules::mam::{self, Recipient};
 use crate::modules::strangers::{self, Admission};
 use crate::modules::{blocking, carbons, pubsub, push, read_state, retraction, stanza_id};
-use crate::session::{Accepted, SessionRef};
+use crate::session::{Accepted, SessionRef, Undelivered};
 use crate::stanza::{Condition, Message, MessageKind, Stanza};
 use crate::storage::{MessageId, Way};
 
@@ -134,7 +134,12 @@ pub async fn arrives(
     let sessions = cx.server.sessions.of(user);
     let resource = resource.filter(|full| sessions.iter().any(|s| s.jid() == *full));
     let mut direct = recipients(&sessions, resource, kind).unwrap_or_default();
-    direct.retain(|session| give(session, &stanza, marker));
+    let mut shed = 0;
+    direct.retain(|session| {
+        let given = give(session, &stanza, marker);
+        shed += usize::from(given == Ok(Accepted::Shed));
+        given.is_ok()
+    });
     let given = direct.len();
     cx.keeping.count_deliveries(given);
     if let Some(marker) = marker.filter(|_| given == 0) {
@@ -155,7 +160,8 @@ pub async fn arrives(
     let outcome = match kept {
         Some(kept) if given == 0 && kept.has_marker => Outcome::Waiting,
         Some(kept) if given == 0 && kept.in_recipient => Outcome::Archived,
-        _ => Outcome::Delivered(given),
+        _ if given > 0 && given == shed => Outcome::Shed,
+        _ => Outcome::Delivered(given - shed),
     };
     Ok(Delivered { outcome, kept })
 }
@@ -196,15 +202,19 @@ fn recipients(
     }
 }
 
-/// Delivers a message to a session. `false` if the session is ending and does not take it. Then the message
-/// stays in the store, if it was stored.
-fn give(session: &SessionRef, stanza: &Arc<Stanza>, marker: Option<MessageId>) -> bool {
+/// Delivers a message to a session. A session that is ending does not take it. Then the message stays in the
+/// store, if it was stored.
+fn give(
+    session: &SessionRef,
+    stanza: &Arc<Stanza>,
+    marker: Option<MessageId>,
+) -> Result<Accepted, Undelivered> {
     let given = match marker {
         Some(marker) => session.deliver_with_marker(Arc::clone(stanza), marker),
-        None => session.deliver(Arc::clone(stanza)).map(|()| Accepted::Queued),
+        None => session.deliver(Arc::clone(stanza)),
     };
-    outcome::note_delivery(session, given);
-    given.is_ok()
+    stanza_log::note_delivery(session, given);
+    given
 }
 
 /// The answer for an account that does not exist. It is the same as for a message that cannot be stored

@@ -5,6 +5,7 @@
 
 mod accept;
 mod account_removal;
+mod act_for;
 mod arrive;
 pub mod befriend;
 mod bounce;
@@ -17,6 +18,7 @@ mod fixtures;
 mod internal;
 mod invited;
 pub mod iq;
+mod iq_session;
 pub mod message;
 mod outcome;
 mod photo;
@@ -32,10 +34,10 @@ mod send_presence;
 mod session_end;
 pub mod subscription;
 
-pub use accept::{Processed, accept, check_claim, refuse};
+pub use accept::{Processed, accept, check_claim, check_from, refuse};
 pub use bounce::not_kept;
 pub use catch_up::catch_up;
-pub use outcome::{Outcome, note_refused};
+pub use outcome::Outcome;
 pub use route::Router;
 
 /// The pause after the store has failed.

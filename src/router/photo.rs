@@ -120,12 +120,12 @@ mod tests {
         let mut work = Internal::for_domain(&router, "localhost").unwrap();
         let mut cx = work.cx();
         let sent = available();
-        session.handle().set_available(Arc::clone(&sent), 0);
+        session.set_available(Arc::clone(&sent), 0);
         let shown = || vec![Shown(session.handle().clone(), Some(Arc::clone(&sent)))];
         assert!(correct(&mut cx, shown()).await.is_empty() && cx.outbox.take().is_none());
         for kind in [PresenceKind::Available, PresenceKind::Unavailable] {
             match kind {
-                PresenceKind::Available => drop(session.handle().set_available(available(), 0)),
+                PresenceKind::Available => drop(session.set_available(available(), 0)),
                 _ => drop(session.handle().set_unavailable()),
             }
             let again = correct(&mut cx, shown()).await;

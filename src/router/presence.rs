@@ -30,7 +30,7 @@ pub async fn leaves(
     match (presence.kind, presence.head.to.take()) {
         (Available, None) => available(cx, session, presence).await,
         (Unavailable, None) => unavailable(cx, session.handle(), presence, None).await,
-        (Available | Unavailable, Some(to)) => directed(cx, session.handle(), presence, to).await,
+        (Available | Unavailable, Some(to)) => directed(cx, session, presence, to).await,
         (Error | Probe, Some(to)) => {
             if presence.kind == Probe
                 && !probe::may_leave(cx, session.handle(), &presence, &to).await?
@@ -141,7 +141,7 @@ async fn available(cx: &mut Cx<'_>, own: &Session, presence: Presence) -> Result
         // the stored ones. Nothing is awaited in between.
         session.request_catch_up();
     }
-    let is_first = session.set_available(kept, priority);
+    let is_first = own.set_available(kept, priority);
     broadcast(cx, session, &contacts, &presence);
     if is_first {
         initial_presence(cx, own, &user, &contacts, &requests).await;
@@ -224,7 +224,7 @@ async fn initial_presence(
 /// presence: they must be told when it becomes unavailable.
 async fn directed(
     cx: &mut Cx<'_>,
-    session: &SessionRef,
+    session: &Session,
     mut presence: Presence,
     to: Jid,
 ) -> Result<Outcome, Halt> {

@@ -3,15 +3,13 @@
 
 use std::time::Duration;
 
+use super::act_for;
 use super::internal::Internal;
 use super::outcome::{self, Outcome};
-use super::route::{Router, carry, drain, settle};
-use super::{bounce, iq, message};
+use super::route::Router;
 use crate::config::MessageGrant;
 use crate::host::privileges::{NS, component_at};
-use crate::host::{
-    Answer, Cx, Destination, Halt, Host, Keeping, Origin, Outbox, RequestError, Route as _,
-};
+use crate::host::{Answer, Destination, Host, Origin, RequestError, Route as _, stanza_log};
 use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::forward::{self, write_forwarded};
@@ -21,7 +19,13 @@ use crate::xml::{ElementRef, Frame, element};
 
 /// Takes what the component with this domain asks for as a privileged entity, and carries it to the end. Returns any
 /// other stanza.
-pub(super) async fn take(router: &Router, domain: &str, stanza: Stanza) -> Option<Stanza> {
+///
+/// What is done in the name of others has a span and a record of its own, besides those of what the component has sent.
+pub(super) async fn take(
+    router: &Router,
+    (domain, origin): (&str, &Origin<'_>),
+    stanza: Stanza,
+) -> Option<Stanza> {
     let Some(to) = &stanza.head().to else { return Some(stanza) };
     let destination = router.server.destination(to);
     let done = match (&stanza, destination) {
@@ -46,10 +50,12 @@ pub(super) async fn take(router: &Router, domain: &str, stanza: Stanza) -> Optio
         }
         _ => return Some(stanza),
     };
-    if let Err(error) = done
-        && let Some(answer) = error.answer(&stanza)
-    {
-        tracing::debug!(host = %domain, condition = error.condition.as_str(), "a privilege is refused");
+    let answer = done.as_ref().err().and_then(|error| error.answer(&stanza));
+    stanza_log::span(&stanza, Some(origin)).in_scope(|| match &done {
+        Ok(()) => outcome::log(Outcome::Done),
+        Err(error) => stanza_log::note_refusal(error, error.text, answer.is_some()),
+    });
+    if let Some(answer) = answer {
         router.route(answer).await;
     }
     None
@@ -70,7 +76,7 @@ async fn roster(
     if !exists(router, user).await? {
         return Err(Condition::ItemNotFound.into());
     }
-    act(router, domain, host, user, Stanza::Iq(request.clone())).await;
+    act_for::user(router, domain, host, user, Stanza::Iq(request.clone())).await;
     Ok(())
 }
 
@@ -95,14 +101,14 @@ async fn write(
         return Err(wrong());
     }
     if from.local().is_none() {
-        as_host(router, domain, host, inner).await;
+        act_for::host(router, domain, host, inner).await;
         return Ok(());
     }
     let user = from.to_bare();
     if !exists(router, &user).await? {
         return Err(wrong());
     }
-    act(router, domain, host, &user, inner).await;
+    act_for::user(router, domain, host, &user, inner).await;
     Ok(())
 }
 
@@ -158,7 +164,7 @@ async fn request(
     };
     let tasks = &router.server.tasks;
     drop(tasks.spawn("privileged-iq", tasks.stopping().run_until_cancelled_owned(work)));
-    act(router, domain, host, user, request).await;
+    act_for::user(router, domain, host, user, request).await;
     Ok(())
 }
 
@@ -188,36 +194,6 @@ fn wrap(outer: &Iq, inner: Iq) -> Stanza {
         }
     }
     Stanza::Iq(answer)
-}
-
-/// Carries a message of the host to the end. It is not the server that writes: it has no rights of the server.
-async fn as_host(router: &Router, domain: &str, host: &Host, stanza: Stanza) {
-    let origin = Origin::Account { user: host.jid.to_bare(), component: domain.into() };
-    let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
-    carry(router, &origin, &mut outbox, &mut keeping, stanza).await;
-    drain(router, &mut outbox, &mut keeping, None).await;
-    settle(keeping).await;
-}
-
-/// Carries a stanza to the end as if the user had sent it.
-async fn act(router: &Router, domain: &str, host: &Host, user: &BareJid, stanza: Stanza) {
-    let Router { server, registry } = router;
-    let origin = &Origin::Account { user: user.clone(), component: domain.into() };
-    let copy = stanza.clone();
-    let (mut outbox, mut keeping) = (Outbox::default(), Keeping::of(&stanza, None));
-    let mut cx = Cx { server, registry, host, origin, outbox: &mut outbox, keeping: &mut keeping };
-    let done = Box::pin(leaves(&mut cx, user, stanza)).await;
-    outcome::span(&copy, origin).in_scope(|| bounce::end(&mut cx, &copy, done));
-    drain(router, &mut outbox, &mut keeping, None).await;
-    settle(keeping).await;
-}
-
-async fn leaves(cx: &mut Cx<'_>, user: &BareJid, stanza: Stanza) -> Result<Outcome, Halt> {
-    match stanza {
-        Stanza::Iq(iq) => iq::leaves(cx, iq).await,
-        Stanza::Message(message) => message::leaves(cx, user, message).await,
-        Stanza::Presence(_) => Err(Halt::Drop("no component sends presence for users")),
-    }
 }
 
 /// Whether the user has an account.

@@ -1,9 +1,13 @@
 //! What waits of a stranger is delivered: the user has accepted its sender, or has written to it.
 
-use super::outcome::Outcome;
+use std::pin::pin;
+
+use tracing::Instrument as _;
+
+use super::outcome::{self, Outcome};
 use super::{bounce, message, subscription};
 use crate::host::strangers::lock;
-use crate::host::{Cx, Halt};
+use crate::host::{Cx, Halt, stanza_log};
 use crate::jid::{BareJid, Jid};
 use crate::modules::strangers::{self, Released};
 use crate::stanza::{Condition, Stanza};
@@ -16,12 +20,21 @@ pub(super) async fn release(cx: &mut Cx<'_>, user: &BareJid, stranger: &Jid) {
     let Ok(waiting) = strangers::released(cx, user, stranger).await else { return };
     for (key, released) in waiting {
         cx.keeping.count_writes(1);
-        let (stanza, arrived) = arrive(cx, user, &key, released).await;
+        let stanza = match &released {
+            Released::Message(message) => Stanza::Message(message.clone()),
+            Released::Request(presence) => Stanza::Presence(presence.clone()),
+        };
+        let span = stanza_log::span(&stanza, None);
+        let arrived = {
+            let pipeline = pin!(arrive(cx, user, &key, released));
+            pipeline.instrument(span.clone()).await
+        };
         if matches!(&arrived, Err(Halt::Bounce(e, _)) if e.condition == Condition::InternalServerError)
         {
+            span.in_scope(|| outcome::log(Outcome::Request));
             return;
         }
-        bounce::end(cx, &stanza, arrived);
+        span.in_scope(|| bounce::end(cx, &stanza, arrived));
         if let Err(error) = strangers::forget(cx, user, &key).await {
             tracing::error!(jid = %user, %error, "a stanza of a stranger may be delivered again");
             return;
@@ -34,17 +47,13 @@ async fn arrive(
     user: &BareJid,
     key: &str,
     released: Released,
-) -> (Stanza, Result<Outcome, Halt>) {
+) -> Result<Outcome, Halt> {
     match released {
         Released::Message(message) => {
-            let copy = Stanza::Message(message.clone());
-            let arrived = message::arrives(cx, None, user, None, message).await;
-            (copy, arrived.map(|delivered| delivered.outcome))
+            Ok(message::arrives(cx, None, user, None, message).await?.outcome)
         }
         Released::Request(presence) => {
-            let copy = Stanza::Presence(presence.clone());
-            let arrived = subscription::arrives_unless_taken_back(cx, user, presence, Some(key));
-            (copy, arrived.await)
+            subscription::arrives_unless_taken_back(cx, user, presence, Some(key)).await
         }
     }
 }

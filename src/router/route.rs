@@ -9,9 +9,9 @@ use super::arrive::arrive;
 use super::capacity::wait_for_capacity;
 use super::photo::Shown;
 use super::release::release;
-use super::{bounce, outcome, photo};
+use super::{bounce, photo};
 use crate::host::{
-    Cx, DomainError, Keeping, Origin, OurDomain, Outbox, Parts, Registry, ServerState,
+    Cx, DomainError, Keeping, Origin, OurDomain, Outbox, Parts, Registry, ServerState, stanza_log,
 };
 use crate::jid::{BareJid, Jid};
 use crate::session::Session;
@@ -78,6 +78,7 @@ pub(super) async fn drain(
                     name = stanza.name(),
                     "dropped a stanza of ours with a foreign from"
                 );
+                stanza_log::note_lost(&stanza, "the server has sent it in the name of others");
             }
         }
         if let Some(own) = own.filter(|_| outbox.unlock()) {
@@ -99,7 +100,7 @@ pub(super) async fn carry(
     let Some(host) = server.hosts().first() else { return };
     let mut cx = Cx { server, registry, host, origin, outbox, keeping };
     let copy = stanza.clone();
-    let span = outcome::span(&copy, origin);
+    let span = stanza_log::span(&copy, Some(origin));
     let done = {
         let pipeline = pin!(arrive(&mut cx, stanza));
         pipeline.instrument(span.clone()).await

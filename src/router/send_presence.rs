@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::contacts::Contacts;
-use super::outcome;
-use crate::host::Cx;
+use crate::host::{Cx, stanza_log};
 use crate::jid::Jid;
-use crate::session::{Accepted, SessionRef};
+use crate::session::SessionRef;
 use crate::stanza::{Presence, Stanza};
 
 /// Sends a copy of `presence` to `to`, when the stanza in hand is done.
@@ -19,15 +18,15 @@ pub(super) fn send(cx: &mut Cx<'_>, presence: &Presence, to: Jid) {
 /// Queues presence for a session. A session that ends, or that is being closed because it does not read,
 /// does not take it, `false`: then nobody needs it any more.
 pub(super) fn deliver(session: &SessionRef, presence: Arc<Stanza>) -> bool {
-    let given = session.deliver(presence).map(|()| Accepted::Queued);
-    outcome::note_delivery(session, given);
+    let given = session.deliver(presence);
+    stanza_log::note_delivery(session, given);
     given.is_ok()
 }
 
 /// As [`deliver`], with the address of the session as `to`.
 pub(super) fn deliver_addressed(session: &SessionRef, presence: Arc<Stanza>) {
-    let given = session.deliver_addressed(presence).map(|()| Accepted::Queued);
-    outcome::note_delivery(session, given);
+    let given = session.deliver_addressed(presence);
+    stanza_log::note_delivery(session, given);
 }
 
 /// Sends presence to the contacts that may see the user, and to the user's own sessions.

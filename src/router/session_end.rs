@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::internal::Internal;
 use super::route::Router;
-use super::{RETRY, iq, message, outcome, presence};
+use super::{RETRY, iq, message, presence};
 use crate::host::lifecycle::{self, Event};
-use crate::host::{Halt, Route};
+use crate::host::{Halt, Route, stanza_log};
 use crate::modules::{offline, push};
 use crate::session::{SessionRef, Unread};
 use crate::stanza::{Condition, Presence, PresenceKind, Stanza, StanzaError};
@@ -37,7 +37,7 @@ impl Router {
         }
         push::session_ended(server, session, &deliveries).await;
         for delivery in &deliveries {
-            outcome::note_unread(session, &delivery.stanza, delivery.marker.is_some());
+            stanza_log::note_unread(session, &delivery.stanza, delivery.marker.is_some());
             return_unread(self, &delivery.stanza).await;
         }
         // Contacts that are not told would see the session as available for ever.

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::link::Waiting;
-use crate::host::ServerState;
+use crate::host::{ServerState, stanza_log};
 use crate::stanza::{Condition, ErrorKind, Stanza, StanzaError};
 
 /// Tells the senders. Errors are dropped: no error answers an error (RFC 6120 §8.3.1).
@@ -11,7 +11,9 @@ pub(super) async fn bounce(server: &ServerState, stanzas: Vec<Waiting>, why: Fai
     let error = error(why);
     for Waiting { stanza, held } in stanzas {
         drop(held);
-        if let Some(answer) = answer(server, &stanza, &error) {
+        let answer = answer(server, &stanza, &error);
+        stanza_log::note_returned(&stanza, &error, answer.is_some());
+        if let Some(answer) = answer {
             Box::pin(route.route(answer)).await;
         }
     }

@@ -77,7 +77,9 @@ impl Servers {
         }
         let link = Arc::new(Link::new(pair.clone(), by.map(|by| by.as_str().into())));
         links.insert(pair.clone(), Arc::clone(&link));
-        let span = tracing::debug_span!("link", from = %pair.local, to = %pair.remote);
+        // The stanza in hand is the first of many: they are not in its span.
+        let span =
+            tracing::debug_span!(parent: None, "link", from = %pair.local, to = %pair.remote);
         drop(server.tasks.spawn("link", live(own, Arc::clone(&link)).instrument(span)));
         Ok(link)
     }

@@ -6,12 +6,13 @@
 //! nodes wait, all of them. Chat states are dropped. Nobody else can see the state of a client (XEP-0352 §6).
 
 use super::delivery::Delivery;
-use super::mailbox_state::MailboxState;
+use super::mailbox_state::{MailboxLimits, MailboxState};
 use super::spared::Spared;
-use crate::jid::Jid;
+use crate::jid::{FullJid, Jid};
+use crate::log::STANZA;
 use crate::ns;
 use crate::payload::chat_state;
-use crate::stanza::{Message, MessageKind, Presence, PresenceKind, Stanza};
+use crate::stanza::{Head, Message, MessageKind, Presence, PresenceKind, Stanza};
 
 /// What becomes of a stanza for a client that is inactive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,19 +68,37 @@ fn can_wait(presence: &Presence) -> bool {
 }
 
 impl MailboxState {
+    /// A stanza is about to be queued that can wait: removes what it replaces, and returns that.
+    pub(super) fn hold_back(&mut self, new: &Delivery, limits: MailboxLimits) -> Option<Delivery> {
+        let replaced = self.remove_older_presence(new);
+        // Before there is no room for what cannot wait.
+        self.is_due |= self.queue.len() >= limits.stanzas / 2 || self.bytes >= limits.bytes / 2;
+        replaced
+    }
+
     /// Removes the presence of the same address that waits, if there is one and this is presence: the new one says
-    /// more.
-    pub(super) fn remove_older_presence(&mut self, new: &Delivery) {
-        let Stanza::Presence(Presence { head, .. }) = &*new.stanza else { return };
-        let Some(from) = &head.from else { return };
+    /// more. Returns what it has removed.
+    fn remove_older_presence(&mut self, new: &Delivery) -> Option<Delivery> {
+        let Stanza::Presence(Presence { head, .. }) = &*new.stanza else { return None };
+        let from = head.from.as_ref()?;
         let is_older = |old: &Delivery| {
             old.stanza.head().from.as_ref() == Some(from)
                 && matches!(&*old.stanza, Stanza::Presence(presence) if can_wait(presence))
         };
-        if let Some(at) = self.queue.iter().position(is_older)
-            && let Some(old) = self.queue.remove(at)
-        {
-            self.bytes = self.bytes.saturating_sub(old.stanza.size());
-        }
+        let at = self.queue.iter().position(is_older)?;
+        let old = self.queue.remove(at)?;
+        self.bytes = self.bytes.saturating_sub(old.stanza.size());
+        Some(old)
     }
+}
+
+/// Says in the log that the session with the address `of` does not get this presence any more, which has waited in its
+/// mailbox.
+pub(super) fn note_replaced(of: &FullJid, old: &Stanza) {
+    let Head { from, to, id, .. } = old.head();
+    let (from, to) = (from.as_ref().map(Jid::as_str), to.as_ref().map(Jid::as_str));
+    tracing::debug!(
+        target: STANZA, parent: None, kind = old.kind(), from, to, id = id.as_deref(), session = %of,
+        reason = "newer presence of the same address takes its place", "dropped from the mailbox"
+    );
 }

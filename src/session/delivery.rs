@@ -28,22 +28,28 @@ impl Delivery {
     }
 }
 
-/// How a session accepts a message.
+/// How a session accepts a stanza.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Accepted {
     /// The session reads it from the store later: it catches up, or its mailbox is full.
     Deferred,
     /// It is in the mailbox, or in flight already.
     Queued,
+    /// It is dropped: nobody looks at the client, and the stanza is worthless later (XEP-0352).
+    Shed,
 }
 
 /// Why a session does not accept a stanza. Then the stanza is treated as for an offline user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Undelivered {
-    /// The session has ended, or it has no connection and refuses stanzas that are worthless later.
+    /// The session has ended.
     Closed,
+    /// The session is being closed, and `budgets.memory` or `budgets.memory_per_account` is used up.
+    NoMemory,
     /// The client does not read, and the session is being closed.
     Overrun,
+    /// The session has no connection, much waits for its client, and the stanza is worthless later.
+    Shed,
 }
 
 impl Undelivered {
@@ -52,7 +58,9 @@ impl Undelivered {
     pub fn reason(self) -> &'static str {
         match self {
             Self::Closed => "the session has ended",
+            Self::NoMemory => "too much memory is in use: the session is closed",
             Self::Overrun => "the mailbox is full: the session is closed",
+            Self::Shed => "dropped: the client is not connected, and much waits for it",
         }
     }
 }

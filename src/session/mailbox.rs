@@ -16,12 +16,13 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::client_state::Urgency;
+use super::client_state::{Urgency, note_replaced};
 use super::delivery::{Accepted, Delivery, Undelivered};
 use super::mailbox_state::SharedMailbox;
 use super::order::{CloseReason, Order};
 use super::session_ref::SessionRef;
 use super::sm_state::{Batch, SmState};
+use crate::jid::FullJid;
 use crate::stanza::{MessageKind, Stanza};
 use crate::storage::MessageId;
 
@@ -46,19 +47,19 @@ impl SessionRef {
     ///
     /// # Errors
     /// If the session has ended, or if its client does not read; then the session is told to close.
-    pub fn deliver(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
+    pub fn deliver(&self, stanza: Arc<Stanza>) -> Result<Accepted, Undelivered> {
         let delivery = Delivery { stanza, to: None, marker: None, read: None };
-        self.mailbox().offer(delivery, false).map(drop)
+        self.mailbox().offer(self.jid(), delivery, false)
     }
 
     /// Queues a shared stanza, to be written with this session's address as `to`.
     ///
     /// # Errors
     /// As [`SessionRef::deliver`].
-    pub fn deliver_addressed(&self, stanza: Arc<Stanza>) -> Result<(), Undelivered> {
+    pub fn deliver_addressed(&self, stanza: Arc<Stanza>) -> Result<Accepted, Undelivered> {
         let to = Some(self.jid().clone().into_jid());
         let delivery = Delivery { stanza, to, marker: None, read: None };
-        self.mailbox().offer(delivery, false).map(drop)
+        self.mailbox().offer(self.jid(), delivery, false)
     }
 
     /// Queues a message with an undelivered marker, which is removed when the client has the message.
@@ -73,7 +74,8 @@ impl SessionRef {
         marker: MessageId,
     ) -> Result<Accepted, Undelivered> {
         let marker = Some(marker);
-        self.mailbox().offer(Delivery { stanza, to: None, marker, read: None }, false)
+        let delivery = Delivery { stanza, to: None, marker, read: None };
+        self.mailbox().offer(self.jid(), delivery, false)
     }
 
     /// Whether the message with this marker is on its way to the client.
@@ -90,8 +92,14 @@ impl SessionRef {
 }
 
 impl SharedMailbox {
-    /// Queues a stanza, or defers it. `is_stored`: the session has read it from the store in its turn.
-    fn offer(&self, delivery: Delivery, is_stored: bool) -> Result<Accepted, Undelivered> {
+    /// Queues a stanza for the session with the address `of`, or defers it. `is_stored`: the session has read it from
+    /// the store in its turn.
+    fn offer(
+        &self,
+        of: &FullJid,
+        delivery: Delivery,
+        is_stored: bool,
+    ) -> Result<Accepted, Undelivered> {
         let size = delivery.stanza.size();
         let mut state = self.state.lock();
         if state.is_closed {
@@ -109,10 +117,10 @@ impl SharedMailbox {
                 self.catch_up_changed.notify_one();
                 return Ok(Accepted::Deferred);
             }
-        } else if state.has_overrun && self.memory.is_over()
-            || state.has_no_writer && state.sheds_transient && is_transient(&delivery.stanza)
-        {
-            return Err(Undelivered::Closed);
+        } else if state.has_overrun && self.memory.is_over() {
+            return Err(Undelivered::NoMemory);
+        } else if state.has_no_writer && state.sheds_transient && is_transient(&delivery.stanza) {
+            return Err(Undelivered::Shed);
         }
         // How much the session reads from the store is bounded by what is in flight.
         if is_full && !is_stored {
@@ -128,16 +136,11 @@ impl SharedMailbox {
         for marker in delivery.read.iter().flat_map(|read| read.iter()) {
             state.catch_up.sent(*marker, 0, false);
         }
-        let was_due = state.has_stanzas_due();
+        let (was_due, mut replaced) = (state.has_stanzas_due(), None);
         if state.inactive_since.is_some() {
             match Urgency::of(&delivery, state.spared) {
-                Urgency::Never => return Ok(Accepted::Queued),
-                Urgency::Later => {
-                    state.remove_older_presence(&delivery);
-                    // Before there is no room for what cannot wait.
-                    state.is_due |= state.queue.len() >= self.limits.stanzas / 2
-                        || state.bytes >= self.limits.bytes / 2;
-                }
+                Urgency::Never => return Ok(Accepted::Shed),
+                Urgency::Later => replaced = state.hold_back(&delivery, self.limits),
                 Urgency::Now => state.is_due = true,
             }
         }
@@ -151,6 +154,9 @@ impl SharedMailbox {
         drop(state);
         if is_due && !was_due {
             self.filled.notify_one();
+        }
+        if let Some(old) = replaced {
+            note_replaced(of, &old.stanza);
         }
         Ok(Accepted::Queued)
     }
@@ -177,9 +183,9 @@ impl Mailbox {
         &self,
         stanza: Arc<Stanza>,
         marker: MessageId,
-    ) -> Result<(), Undelivered> {
+    ) -> Result<Accepted, Undelivered> {
         let delivery = Delivery { stanza, to: None, marker: Some(marker), read: None };
-        self.shared().offer(delivery, true).map(drop)
+        self.shared().offer(self.0.jid(), delivery, true)
     }
 
     /// Queues a message of the archive. When the client has it, the client has read all messages with
@@ -191,9 +197,9 @@ impl Mailbox {
         &self,
         stanza: Arc<Stanza>,
         markers: Arc<[MessageId]>,
-    ) -> Result<(), Undelivered> {
+    ) -> Result<Accepted, Undelivered> {
         let delivery = Delivery { stanza, to: None, marker: None, read: Some(markers) };
-        self.shared().offer(delivery, false).map(drop)
+        self.shared().offer(self.0.jid(), delivery, false)
     }
 
     /// Waits until there is something to write, or an order. May be dropped at any time: it takes

@@ -28,6 +28,7 @@ mod mailbox;
 mod mailbox_state;
 mod memory;
 mod order;
+mod own_presence;
 mod owner_state;
 mod presence;
 mod presence_state;

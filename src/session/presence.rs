@@ -1,4 +1,5 @@
-//! What others see of the presence of a session, and what its owner notes (RFC 6121 §4).
+//! What others see of the presence of a session (RFC 6121 §4), and what other tasks than its owner note of it: that it
+//! has ended, that a contact has gone, what a client has answered.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use rustc_hash::FxHashSet;
 
 use super::interests::Interests;
 use super::session_ref::SessionRef;
-use crate::jid::{BareJid, Jid};
+use crate::jid::Jid;
 use crate::stanza::Presence;
 
 impl SessionRef {
@@ -54,16 +55,6 @@ impl SessionRef {
         })
     }
 
-    /// It sends available presence. `true` if it was not available before.
-    pub fn set_available(&self, presence: Arc<Presence>, priority: i8) -> bool {
-        let mut state = self.presence().lock();
-        state.priority = priority;
-        let is_first = state.available.replace(presence).is_none();
-        drop(state);
-        self.mailbox().catch_up_changed.notify_one();
-        is_first
-    }
-
     /// Replaces its available presence, if it is still the one that is known. `false` if its client has sent another
     /// one, or is not available any more.
     pub fn replace_available(&self, known: &Arc<Presence>, new: Arc<Presence>) -> bool {
@@ -85,29 +76,6 @@ impl SessionRef {
         state.take_directed()
     }
 
-    /// Another session with the same address is available: contacts do not see this one become unavailable.
-    pub fn hide(&self) {
-        self.presence().lock().available = None;
-    }
-
-    /// It has sent a request to a client of `other`. At most 100 addresses are remembered.
-    pub fn note_asked(&self, other: BareJid) {
-        self.presence().lock().change_seen_by(|seen_by| {
-            if seen_by.asked.len() < MAX_ASKED {
-                seen_by.asked.insert(other);
-            }
-        });
-    }
-
-    /// It sends directed presence to `to`, which is to be told when it goes (RFC 6121 §4.6.3). `false` if
-    /// it has sent it to 1000 other addresses already: then `to` is not remembered.
-    pub fn add_directed(&self, to: &Jid) -> bool {
-        self.presence().lock().change_seen_by(|seen_by| {
-            let directed = &mut seen_by.directed;
-            directed.contains(to) || directed.len() < MAX_DIRECTED && directed.insert(to.clone())
-        })
-    }
-
     /// `to` has the directed presence of an older session with the same address, which has ended. `true` if `to`
     /// sees this session instead: it has sent directed presence there, too, or to another address of the same room or
     /// account. Then `to` is remembered, and told when this session goes.
@@ -124,14 +92,6 @@ impl SessionRef {
     /// `to` has been told that the session is unavailable, or is told by a broadcast.
     pub fn remove_directed(&self, to: &Jid) {
         self.presence().lock().change_seen_by(|seen_by| seen_by.directed.remove(to));
-    }
-
-    /// It has sent unavailable presence to `to`: `to` no longer knows of it.
-    pub fn end_directed(&self, to: &Jid) {
-        self.presence().lock().change_seen_by(|seen_by| {
-            seen_by.directed.remove(to);
-            seen_by.asked.remove(to.bare_str());
-        });
     }
 
     /// The addresses that have its directed presence.
@@ -171,8 +131,3 @@ impl SessionRef {
         is_same
     }
 }
-
-/// Addresses remembered by a session for its requests.
-const MAX_ASKED: usize = 100;
-/// Addresses remembered by a session for its directed presence.
-const MAX_DIRECTED: usize = 1000;

@@ -110,6 +110,17 @@ impl Stanza {
         kind.filter(|kind| MessageKind::parse(Some(kind)) == MessageKind::Normal)
     }
 
+    /// A stanza that this server has made, as if it had been received: only what is received can be read
+    /// ([`Content::received_children`]), and those who store, copy or answer stanzas look into them. It costs a writing
+    /// and a parsing: for what a room or a push sends once, not for what goes to many.
+    #[must_use]
+    pub fn reread(self) -> Self {
+        match Frame::from_bytes(self.to_bytes()).map(Self::read) {
+            Ok(Ok(read)) => read,
+            Ok(Err(_)) | Err(_) => self,
+        }
+    }
+
     /// The stanza as bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! What components may do in the name of users (XEP-0356).
 
 use crate::peer::Peer;
+use crate::recorder::Records;
 use crate::test_server::TestServer;
 
 const ALL: &str = "roster = 'both'\nmessage = 'outgoing'\niq = { 'jabber:iq:private' = 'both', \
@@ -166,6 +167,42 @@ async fn a_component_may_do_only_what_it_was_granted() {
     let mut irc = server.component().await;
     is_refused(&mut irc, &roster("get", "2", ""), "forbidden").await;
     is_refused(&mut irc, &roster("set", "3", "<item jid='a@b'/>"), "forbidden").await;
+    server.close().await;
+}
+
+/// What a component sends has a record, and what is done for it in the name of others has another one.
+#[tokio::test]
+async fn the_log_says_what_becomes_of_what_a_component_does_for_users() {
+    let records = Records::begin();
+    let server = TestServer::new("message = 'outgoing'").await;
+    let mut romeo = server.romeo().await;
+    let mut irc = server.component().await;
+    let message = "<message xmlns='jabber:client' from='juliet@localhost' to='romeo@localhost' \
+                   type='chat' id='inner'><body>secret</body></message>";
+    irc.say(written("localhost", message)).await;
+    romeo.hears("id='inner'").await;
+    is_refused(&mut irc, &roster("get", "roster", ""), "forbidden").await;
+    let ends = |text: &str| {
+        let lines = records.all().into_iter().filter(|line| line.contains(text));
+        let lines = lines.filter(|line| !line.contains("archived for the sender"));
+        // Without the span of the stream.
+        let begin = |line: &str| line.find("message{").or(line.find("iq{")).unwrap();
+        lines.map(|line| line[begin(&line)..].to_owned()).collect::<Vec<_>>()
+    };
+    let of =
+        |kind: &str, addresses: &str, rest: &str| format!("{kind}{{{addresses} origin=\"{rest}");
+    let addresses = "kind=\"chat\" from=\"juliet@localhost\" to=\"romeo@localhost\" id=\"inner\"";
+    let inner = "privileged component\"}: waxwing::stanza: delivered sessions=1";
+    assert_eq!(ends("id=\"inner\""), [of("message", addresses, inner)]);
+    let addresses = "from=\"irc.localhost\" to=\"localhost\" id=\"outer\"";
+    let done = of("message", addresses, "component\"}: waxwing::stanza: done");
+    records.until(|| ends("id=\"outer\"") == [done.clone()]).await;
+    let addresses = "kind=\"get\" from=\"irc.localhost\" to=\"juliet@localhost\" id=\"roster\"";
+    let why = "component\"}: waxwing::stanza: bounced condition=\"forbidden\" \
+               reason=\"the component has no privilege for rosters\"";
+    let refused = of("iq", addresses, why);
+    assert_eq!(ends("from=\"irc.localhost\" to=\"juliet@localhost\""), [refused]);
+    assert!(!records.all().concat().contains("secret"));
     server.close().await;
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use waxwing::host::command::ServerControl as _;
 use waxwing::host::components::Components;
 
+use crate::recorder::Records;
 use crate::test_server::{TestServer, ends_with, header};
 
 #[tokio::test]
@@ -86,6 +87,7 @@ async fn a_component_is_an_item_of_its_host_and_talks_to_users() {
 
 #[tokio::test]
 async fn a_component_sends_in_its_own_name_only() {
+    let records = Records::begin();
     let server = TestServer::new("").await;
     for (stanza, condition) in [
         ("<message from='romeo@localhost' to='romeo@localhost'/>", "invalid-from"),
@@ -98,8 +100,13 @@ async fn a_component_sends_in_its_own_name_only() {
         ("<message from='irc.localhost' to='romeo@localhost'><a></message>", "not-well-formed"),
     ] {
         let mut irc = server.component().await;
+        let before = records.all().len();
         irc.say(stanza).await;
         ends_with(&mut irc, condition).await;
+        let condition = format!("condition=\"{condition}\"");
+        let found = records.all().split_off(before);
+        let is_it = |line: &&String| line.contains(": refused") && line.contains(&condition);
+        assert_eq!(found.iter().filter(is_it).count(), 1, "{stanza}: {found:#?}");
     }
     let mut irc = server.component().await;
     irc.say("<message from='irc.localhost' to='romeo@localhost'><body>").await;
@@ -216,6 +223,7 @@ async fn wrong_secrets_are_answered_late() {
 
 #[tokio::test]
 async fn what_was_not_written_when_the_connection_breaks_goes_back() {
+    let records = Records::begin();
     let server = TestServer::new("").await;
     let mut romeo = server.romeo().await;
     let irc = server.component().await;
@@ -242,6 +250,12 @@ async fn what_was_not_written_when_the_connection_breaks_goes_back() {
     let first = back[0];
     assert_eq!(back, (first..100).collect::<Vec<_>>());
     assert!((30..50).contains(&first), "{first}");
+    assert_eq!(records.of(&format!("m{}", first - 1)), ["handed over"]);
+    let why =
+        "bounced condition=\"remote-server-timeout\" reason=\"the component is not connected\"";
+    for number in back {
+        assert_eq!(records.of(&format!("m{number}")), ["handed over", why]);
+    }
     server.close().await;
 }
 

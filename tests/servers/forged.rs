@@ -1,5 +1,6 @@
 //! What a server must not believe: forged addresses, wrong certificates, keys and answers that nobody asked for.
 
+use super::recorder::Records;
 use super::remote::{DIALBACK, Listening, login, open};
 use super::test_server::{Authority, Pair, TestServer, free_port};
 
@@ -9,6 +10,7 @@ async fn only_what_is_proven_is_believed() {
     let (server, at) = TestServer::that_knows_c(&authority, free_port(), "").await;
     let own = authority.certify(&["c.example"]);
     let mut romeo = server.online("romeo").await;
+    let records = Records::begin();
     for (stanza, error) in [
         ("<message from='x@d.example' to='romeo@a.example'/>", "invalid-from"),
         ("<message from='x@rooms.c.example' to='romeo@a.example'/>", "invalid-from"),
@@ -25,10 +27,16 @@ async fn only_what_is_proven_is_believed() {
         peer.say("<message from='x@c.example/r' to='romeo@a.example'><body>hi</body></message>")
             .await;
         romeo.hears("<body>hi</body>").await;
+        let before = records.all().len();
         peer.say(if stanza.ends_with('<') { format!("{stanza}\0") } else { stanza.to_owned() })
             .await;
         let said = peer.hears("</stream:error>").await;
         assert!(said.contains(error), "{stanza}: {said}");
+        let is_it = |line: &&String| {
+            line.contains("refused: the stream ends") && line.contains(&format!("=\"{error}\""))
+        };
+        let found = records.all().split_off(before);
+        assert_eq!(found.iter().filter(is_it).count(), 1, "{stanza}: {found:#?}");
     }
     server.close().await;
 }

@@ -1,5 +1,6 @@
 //! Servers that are not there, do not answer, or are not to be talked to.
 
+use super::recorder::Records;
 use super::remote::{Listening, header};
 use super::test_server::{Authority, Plan, TestServer, free_port};
 
@@ -36,6 +37,26 @@ async fn each_waiting_stanza_comes_back_with_an_error() {
     let rest = romeo.hears("id='end'").await;
     assert!(!rest.contains("<message"), "{rest}");
     assert!(own.port() > 0);
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_log_says_why_a_stanza_did_not_reach_another_server() {
+    let records = Records::begin();
+    let authority = Authority::new();
+    let closed = free_port().to_string();
+    let (server, _) = TestServer::that_knows(&authority, vec![("c.example", closed)], "").await;
+    let mut romeo = server.online("romeo").await;
+    romeo.say("<message id='error' to='x@c.example' type='error'/>").await;
+    romeo.say("<message id='back' to='x@c.example' type='chat'><body>hi</body></message>").await;
+    romeo.hears("<remote-server-timeout").await;
+    for (id, word) in [("error", "dropped"), ("back", "bounced")] {
+        let found = records.of(id);
+        let [taken, returned] = found.as_slice() else { panic!("{found:#?}") };
+        assert_eq!(taken, "handed over");
+        let expected = format!("{word} condition=\"remote-server-timeout\" reason=\"");
+        assert!(returned.starts_with(&expected), "{returned}");
+    }
     server.close().await;
 }
 

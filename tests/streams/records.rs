@@ -1,19 +1,15 @@
 //! The log says what became of each stanza, and why: one filter, by the id of the stanza, answers it
 //! (docs/operations.md).
 
-use std::io;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::time::timeout;
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 use waxwing::jid::FullJid;
 use waxwing::storage::{MemoryStorage, Storage};
 
 use super::faulty::Faulty;
 use super::peer::Peer;
+use super::recorder::Records;
 use super::test_server::{PATIENCE, TestServer};
 
 /// A stanza, which has its id, and its records.
@@ -194,6 +190,122 @@ async fn a_stanza_that_ends_its_stream_says_why() {
     server.close().await;
 }
 
+#[tokio::test]
+async fn what_a_room_or_a_service_drops_says_why() {
+    let (records, server, _storage) = stage().await;
+    let mut romeo = server.login("romeo").await;
+    let mut juliet = server.login("juliet").await;
+    let enter = |nick: &str| {
+        let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
+        format!("<presence to='garden@conference.localhost/{nick}'>{x}</presence>")
+    };
+    romeo.say(enter("romeo")).await;
+    romeo.hears("<subject").await;
+    let open = "<iq type='set' id='open' to='garden@conference.localhost'>\
+                <query xmlns='http://jabber.org/protocol/muc#owner'>\
+                <x xmlns='jabber:x:data' type='submit'/></query></iq>";
+    romeo.say(open).await;
+    romeo.hears("id='open'").await;
+    juliet.say(enter("juliet")).await;
+    juliet.hears("<subject").await;
+    let groupchat = |id: &str| {
+        let body = "<body>secret</body>";
+        format!(
+            "<message type='groupchat' to='garden@conference.localhost' id='{id}'>{body}</message>"
+        )
+    };
+    romeo.say(groupchat("heard")).await;
+    juliet.hears("id='heard'").await;
+    juliet
+        .say(
+            "<iq type='set' id='block'><block xmlns='urn:xmpp:blocking'>\
+             <item jid='garden@conference.localhost/romeo'/></block></iq>",
+        )
+        .await;
+    juliet.hears("id='block' type='result'/>").await;
+    romeo.say(groupchat("blocked")).await;
+    let form = "<x xmlns='jabber:x:data' type='cancel'><field var='FORM_TYPE'>\
+                <value>http://jabber.org/protocol/pubsub#subscribe_authorization</value></field></x>";
+    for stanza in [
+        "<iq type='result' to='garden@conference.localhost/juliet' id='unasked'/>",
+        "<message type='error' to='garden@conference.localhost' id='nothing'/>",
+        "<message type='error' to='nowhere@conference.localhost' id='nowhere'/>",
+        &*format!("<message to='pubsub.localhost' id='cancel'>{form}</message>"),
+    ] {
+        romeo.say(stanza).await;
+    }
+    settled(&mut romeo).await;
+    assert_eq!(records.of("heard"), ["handed over"]);
+    let blocked = "not delivered session=juliet@localhost/juliet \
+                   reason=\"the user blocks the room or the occupant\"";
+    assert_eq!(records.of("blocked"), [blocked, "handed over"]);
+    let why = |id: &str| {
+        let [record] = <[String; 1]>::try_from(records.of(id)).unwrap();
+        record.strip_prefix("dropped reason=").unwrap_or_else(|| panic!("{record}")).to_owned()
+    };
+    assert_eq!(why("unasked"), "\"an answer that nobody in the room waits for\"");
+    assert_eq!(why("nothing"), "\"it changes nothing in the room\"");
+    assert!(["\"nobody is in the room\"", "\"there is no such room\""].contains(&&*why("nowhere")));
+    assert_eq!(why("cancel"), "\"the owner has cancelled the form\"");
+    drop((romeo, juliet));
+    server.close().await;
+}
+
+/// XEP-0352: what is dropped for a client at which nobody looks was not delivered.
+#[tokio::test]
+async fn what_a_client_in_a_pocket_does_not_get_says_why() {
+    let (records, server, _storage) = stage().await;
+    let mut juliet = server.online("juliet").await;
+    let mut romeo = server.login("romeo").await;
+    juliet.say("<inactive xmlns='urn:xmpp:csi:0'/>").await;
+    settled(&mut juliet).await;
+    let state = "<active xmlns='http://jabber.org/protocol/chatstates'/>";
+    for stanza in [
+        format!("<message type='chat' to='juliet@localhost/juliet' id='state'>{state}</message>"),
+        "<presence to='juliet@localhost' id='older'/>".to_owned(),
+        "<presence to='juliet@localhost' id='newer'><show>away</show></presence>".to_owned(),
+    ] {
+        romeo.say(stanza).await;
+    }
+    settled(&mut romeo).await;
+    let session = "session=juliet@localhost/juliet";
+    let shed = "reason=\"dropped: nobody looks at the client, and it is worthless later\"";
+    let expected = [
+        format!("not delivered at once {session} {shed}"),
+        "dropped reason=\"nobody looks at the client\"".to_owned(),
+    ];
+    assert_eq!(records.of("state"), expected);
+    assert_eq!(records.of("newer"), ["delivered sessions=1"]);
+    let [delivered, replaced] = <[String; 2]>::try_from(records.of("older")).unwrap();
+    assert_eq!(delivered, "delivered sessions=1");
+    assert!(replaced.starts_with("dropped from the mailbox "), "{replaced}");
+    let why = "reason=\"newer presence of the same address takes its place\"";
+    assert!(replaced.ends_with(&format!("{session} {why}")), "{replaced}");
+    drop((romeo, juliet));
+    server.close().await;
+}
+
+#[tokio::test]
+async fn the_stanza_of_a_stranger_has_its_records_when_it_waits_and_when_it_is_released() {
+    let records = Records::begin();
+    let server = TestServer::new("\n[strangers]\nmessages = \"wait\"").await;
+    let mut juliet = server.online("juliet").await;
+    let mut romeo = server.login("romeo").await;
+    romeo
+        .say("<message type='chat' to='juliet@localhost' id='waits'><body>secret</body></message>")
+        .await;
+    settled(&mut romeo).await;
+    let waits = "waits until the user accepts its sender";
+    assert_eq!(records.of("waits"), [waits]);
+    // Who writes to somebody accepts them.
+    juliet.say("<message type='chat' to='romeo@localhost'><body>secret</body></message>").await;
+    juliet.hears("id='waits'").await;
+    records.until(|| records.of("waits").len() > 1).await;
+    assert_eq!(records.of("waits"), [waits, "delivered sessions=1"]);
+    drop((romeo, juliet));
+    server.close().await;
+}
+
 /// A server on a disk that can fail, whose log is recorded. Mercutio blocks Romeo.
 async fn stage() -> (Records, TestServer, Arc<Faulty>) {
     let records = Records::begin();
@@ -212,79 +324,4 @@ async fn stage() -> (Records, TestServer, Arc<Faulty>) {
 async fn settled(client: &mut Peer) {
     client.say("<iq type='get' id='settled'><ping xmlns='urn:xmpp:ping'/></iq>").await;
     client.hears("id='settled' type='result'/>").await;
-}
-
-/// The log of this thread, from [`Records::begin`] on.
-struct Records {
-    log: Log,
-    _subscriber: DefaultGuard,
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<(Mutex<Vec<String>>, Notify)>);
-
-impl Records {
-    fn begin() -> Self {
-        let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_ansi(false)
-            .without_time()
-            .with_writer(log.clone());
-        let _subscriber = tracing::subscriber::set_default(subscriber.finish());
-        Self { log, _subscriber }
-    }
-
-    /// All lines that say what becomes of a stanza.
-    fn all(&self) -> Vec<String> {
-        let lines = self.log.0.0.lock();
-        let is_record = |line: &&String| line.contains("waxwing::stanza: ");
-        lines.iter().filter(is_record).map(|line| line.trim_end().to_owned()).collect()
-    }
-
-    /// The filter: the records of Romeo's stanza with this id, without its span. An answer of the server has
-    /// the same id. The copy in the sender's archive is no end.
-    fn of(&self, id: &str) -> Vec<String> {
-        let id = format!("id=\"{id}\"");
-        let is_wanted = |line: &String| line.contains(&id) && line.contains("from=\"romeo@");
-        let lines = self.all().into_iter().filter(is_wanted);
-        let ends =
-            lines.filter_map(|line| Some(line.split_once("waxwing::stanza: ")?.1.to_owned()));
-        ends.filter(|end| !end.starts_with("archived for the sender")).collect()
-    }
-
-    /// Waits until something was logged.
-    async fn until(&self, is_there: impl Fn() -> bool) {
-        let waits = async {
-            loop {
-                let logged = self.log.0.1.notified();
-                if is_there() {
-                    return;
-                }
-                logged.await;
-            }
-        };
-        let came = timeout(PATIENCE, waits).await;
-        assert!(came.is_ok(), "it is not logged: {:#?}", self.all());
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        self.0.0.lock().push(String::from_utf8_lossy(record).into_owned());
-        self.0.1.notify_one();
-        Ok(record.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -13,9 +13,9 @@ use super::last_words::note_stream_error;
 use super::negotiation::{Action, Actions, Limits, Negotiation, Settings};
 use super::run::Start;
 use crate::auth::{TlsFacts, TlsVersion};
+use crate::host::stanza_log;
 use crate::modules::{carbons, disco};
 use crate::ns;
-use crate::router;
 use crate::session::Session;
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::channel::Channel;
@@ -112,9 +112,9 @@ fn note_refused(
     match event {
         Ok(StreamEvent::Element(frame)) if frame.root().ns() == ns::CLIENT => {
             let reason = "there is no session yet";
-            router::note_refused(user, Some(&frame.root()), error.condition, Some(&reason));
+            stanza_log::note_refused(user, Some(&frame.root()), error.condition, Some(&reason));
         }
-        Err(error) => router::note_refused(user, None, error.condition, None),
+        Err(error) => stanza_log::note_refused(user, None, error.condition, None),
         Ok(_) => {}
     }
 }

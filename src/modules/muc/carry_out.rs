@@ -9,13 +9,12 @@ use super::deliver::tell;
 use super::publish::publish;
 use super::room_events;
 use super::room_service::RoomService;
-use crate::host::Cx;
+use crate::host::{Cx, stanza_log};
 use crate::jid::Jid;
 use crate::muc::{Actor, Effect, Effects, Input, Moment, Room};
 use crate::random::random_id;
 use crate::stanza::{Iq, Stanza, StanzaError};
 use crate::storage::RoomChange;
-use crate::xml::Frame;
 
 impl RoomService {
     /// Carries out the effects of an input. Returns `false` if the room does not exist any more.
@@ -33,7 +32,7 @@ impl RoomService {
             for effect in effects.list {
                 match effect {
                     Effect::Tell(stanza, to) => lost.extend(tell(cx, &stanza, &to).await.lost),
-                    Effect::Send(stanza) => cx.outbox.send(read_again(stanza)),
+                    Effect::Send(stanza) => cx.outbox.send(stanza.reread()),
                     Effect::Publish(publication) => {
                         lost.extend(publish(cx, room, *publication).await?);
                     }
@@ -76,7 +75,9 @@ impl RoomService {
         let answer = Stanza::Iq(request.result(effects.answer.take()));
         match cx.origin.session() {
             // A session that takes nothing more is about to end.
-            Some(session) => drop(session.deliver(Arc::new(answer))),
+            Some(session) => {
+                stanza_log::note_delivery(session, session.deliver(Arc::new(answer)));
+            }
             None => cx.outbox.send(answer),
         }
         effects.is_answered_later = true;
@@ -115,15 +116,5 @@ impl RoomService {
         if is_asked {
             cx.keeping.receipts.push(receipt);
         }
-    }
-}
-
-/// Makes a stanza of the room look like a received one: only the children of received stanzas can be read, and the
-/// code that stores and copies messages reads them.
-fn read_again(stanza: Stanza) -> Stanza {
-    let read = Frame::from_bytes(stanza.to_bytes()).map(Stanza::read);
-    match read {
-        Ok(Ok(read)) => read,
-        Ok(Err(_)) | Err(_) => stanza,
     }
 }

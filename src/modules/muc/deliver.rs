@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::host::{Cx, OurDomain, block_list, components};
+use crate::host::{Cx, OurDomain, block_list, components, stanza_log};
 use crate::jid::{BareJid, Jid};
 use crate::stanza::Stanza;
 
@@ -70,11 +70,13 @@ async fn here(cx: &Cx<'_>, stanza: &Arc<Stanza>, jid: &Jid) -> Reached {
     let Some(session) = cx.server.sessions.find(jid) else {
         // While the server ends, sessions are saved and closed one by one. They are still in the room.
         let is_ending = cx.server.tasks.stopping().is_cancelled();
+        stanza_log::note_not_delivered(stanza, jid, "there is no such session any more");
         return if is_ending { Reached::Awake } else { Reached::Gone };
     };
     // A newer session with the same address, which has not entered the room: the one that was there is gone.
     let room = stanza.head().from.as_ref().map_or("", |from| from.bare_str());
     if !session.has_directed_to(room) {
+        stanza_log::note_not_delivered(stanza, jid, "the session has not entered the room");
         return Reached::Gone;
     }
     let user = jid.to_bare();
@@ -84,10 +86,11 @@ async fn here(cx: &Cx<'_>, stanza: &Arc<Stanza>, jid: &Jid) -> Reached {
         && block_list::keeps_out(&list, &user, from)
     {
         // The stanza is dropped, and the user stays in the room (XEP-0191 §3.3).
+        stanza_log::note_not_delivered(stanza, jid, "the user blocks the room or the occupant");
         return Reached::Awake;
     }
     // A session that takes nothing more is about to end, and leaves the room by its end.
-    let is_given = session.deliver_addressed(Arc::clone(stanza)).is_ok();
+    let is_given = stanza_log::give(&session, stanza).is_ok();
     match is_given && (session.hibernation().is_some() || session.is_inactive()) {
         true => Reached::Asleep,
         false => Reached::Awake,

@@ -7,7 +7,7 @@ use super::active::LockedRoom;
 use super::deliver::tell;
 use super::missed_messages;
 use super::room_service::RoomService;
-use crate::host::{Cx, Origin, Reply};
+use crate::host::{Cx, Halt, Origin, Reply};
 use crate::jid::{BareJid, Jid};
 use crate::muc::{Actor, Affiliation, Before, Effects, Input, Moment, Room, not_in_room_presence};
 use crate::ns;
@@ -17,16 +17,42 @@ use crate::stanza::{
 };
 use crate::storage::RoomChange;
 
+/// What has become of an input.
+#[derive(Debug)]
+pub(super) enum Handled {
+    /// It changes nothing, and nobody is told, for this reason. A request is never ignored.
+    Ignored(&'static str),
+    /// It was applied. The answer of the room is [`Reply::Later`] if there is none, or if somebody else answers later.
+    Replied(Reply),
+}
+
+impl Handled {
+    /// For the sender of a stanza that is no request.
+    pub(super) fn done(self) -> Result<(), Halt> {
+        match self {
+            Self::Ignored(reason) => Err(Halt::Drop(reason)),
+            Self::Replied(_) => Ok(()),
+        }
+    }
+
+    /// For the sender of a request.
+    pub(super) fn reply(self) -> Reply {
+        match self {
+            Self::Ignored(_) => Reply::Later,
+            Self::Replied(reply) => reply,
+        }
+    }
+}
+
 impl RoomService {
-    /// Applies an input to a room, and carries out the effects. Returns the answer of the room, or
-    /// [`Reply::Later`] if there is none, or somebody else answers later.
+    /// Applies an input to a room, and carries out the effects.
     pub(super) async fn handle_input(
         &self,
         cx: &mut Cx<'_>,
         jid: &BareJid,
         actor: &Actor,
         input: Input<'_>,
-    ) -> Result<Reply, StanzaError> {
+    ) -> Result<Handled, StanzaError> {
         self.handle(cx, jid, actor, input).await.map_err(|error| error.by(jid))
     }
 
@@ -36,9 +62,10 @@ impl RoomService {
         jid: &BareJid,
         actor: &Actor,
         input: Input<'_>,
-    ) -> Result<Reply, StanzaError> {
-        if needs_occupants(&input) && self.rooms.is_known_to_be_empty(jid) {
-            return Ok(Reply::Later);
+    ) -> Result<Handled, StanzaError> {
+        let needs_occupants = needs_occupants(&input);
+        if needs_occupants && self.rooms.is_known_to_be_empty(jid) {
+            return Ok(Handled::Ignored("nobody is in the room"));
         }
         if let (Input::Presence(_), Some(session)) = (&input, cx.origin.owned()) {
             // A newcomer is sent much at once: first its client must have read what waits for it.
@@ -50,15 +77,15 @@ impl RoomService {
             self.remove_lost_occupants(cx, &mut locked).await?;
         }
         if is_of_older_session(cx, jid, actor, &input) {
-            return Ok(Reply::Later);
+            return Ok(Handled::Ignored("a newer session with the same address is in the room"));
         }
         let is_new = locked.room.is_none();
-        if is_new && let Some(reply) = self.create(cx, jid, actor, &input, &mut locked).await? {
-            return Ok(reply);
+        if is_new && let Some(done) = self.create(cx, jid, actor, &input, &mut locked).await? {
+            return Ok(done);
         }
         let now = Moment { at: cx.server.clock.now(), token: random_id() };
         // Taken out: if something panics here, what is half done is not used again.
-        let Some(mut room) = locked.take() else { return Ok(Reply::Later) };
+        let Some(mut room) = locked.take() else { return Ok(Handled::Ignored(NO_ROOM)) };
         let before = room.before(actor, &input);
         let request = match &input {
             Input::Request(request) => Some(*request),
@@ -83,7 +110,11 @@ impl RoomService {
             // If it fails, the room in memory is given up, and read again as it was stored before.
             self.answer_first(cx, &room, &locked, &mut effects, request).await?;
         }
-        self.finish(cx, locked, room, actor, (before, effects)).await
+        let changes_nothing = needs_occupants && effects.is_nothing();
+        let ignored =
+            effects.ignored.or(changes_nothing.then_some("it changes nothing in the room"));
+        let reply = self.finish(cx, locked, room, actor, (before, effects)).await?;
+        Ok(ignored.map_or(Handled::Replied(reply), Handled::Ignored))
     }
 
     /// There is no such room. Presence that enters it creates it (XEP-0045 §10.1); all else is answered.
@@ -94,11 +125,12 @@ impl RoomService {
         actor: &Actor,
         input: &Input<'_>,
         locked: &mut LockedRoom,
-    ) -> Result<Option<Reply>, StanzaError> {
+    ) -> Result<Option<Handled>, StanzaError> {
         match input {
             Input::Presence(presence) if presence.kind == PresenceKind::Available => {
                 if !presence.enters_room() {
-                    return Ok(Some(self.no_room(cx, actor, presence).await));
+                    self.no_room(cx, actor, presence).await;
+                    return Ok(Some(Handled::Replied(Reply::Later)));
                 }
                 self.may_create(cx, actor).await?;
                 locked.put(self.new_room(cx, jid, actor).await?);
@@ -107,12 +139,12 @@ impl RoomService {
             // A client asks whether it is still in: "changed its name" would be the meaning of `item-not-found`
             // (XEP-0410 §3.2, §3.3).
             Input::Request(iq) if is_self_ping(iq) => {
-                let error = Condition::NotAcceptable.text("there is no such room");
+                let error = Condition::NotAcceptable.text(NO_ROOM);
                 Err(error.kind(ErrorKind::Cancel))
             }
             Input::Request(_) => Err(no_room()),
             Input::Message(message) if message.kind != MessageKind::Error => Err(no_room()),
-            _ => Ok(Some(Reply::Later)),
+            _ => Ok(Some(Handled::Ignored(NO_ROOM))),
         }
     }
 
@@ -195,13 +227,12 @@ impl RoomService {
     }
 
     /// Tells a client that believes that it is in a room that does not exist that it is not (XEP-0045 §7.2.17).
-    async fn no_room(&self, cx: &mut Cx<'_>, actor: &Actor, presence: &Presence) -> Reply {
+    async fn no_room(&self, cx: &mut Cx<'_>, actor: &Actor, presence: &Presence) {
         if let Some(address) = presence.head.to.as_ref().and_then(Jid::to_full) {
             let told =
                 Arc::new(Stanza::Presence(not_in_room_presence(Affiliation::None, &address)));
             drop(tell(cx, &told, std::slice::from_ref(&actor.jid)).await);
         }
-        Reply::Later
     }
 }
 
@@ -237,5 +268,7 @@ fn is_self_ping(iq: &Iq) -> bool {
 }
 
 pub(super) fn no_room() -> StanzaError {
-    Condition::ItemNotFound.text("there is no such room")
+    Condition::ItemNotFound.text(NO_ROOM)
 }
+
+const NO_ROOM: &str = "there is no such room";

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::load;
-use crate::host::Cx;
+use crate::host::{Cx, stanza_log};
 use crate::jid::{BareJid, Jid};
 use crate::muc::Room;
 use crate::session::{Restored, SessionRef};
@@ -41,7 +41,7 @@ pub(super) async fn give(cx: &Cx<'_>, room: &mut Room) -> Result<(), StanzaError
                 }
                 let fits = of.share.takes(of.session.queued(), stanza.size());
                 if fits {
-                    of.session.deliver_addressed(Arc::clone(&stanza)).ok();
+                    stanza_log::give(&of.session, &stanza).ok();
                 } else {
                     // It is sent no later message either: so there is no gap between those that it is sent.
                     of.restored.note_all(room.jid());

@@ -1,13 +1,14 @@
 //! Reads the undelivered messages of an account from the store, and delivers them to a session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rustc_hash::FxHashSet;
 
-use super::redelivery::{as_redelivery, note};
+use super::redelivery::as_redelivery;
 use crate::config::LimitsConfig;
-use crate::host::{ServerState, block_list};
+use crate::host::{ServerState, block_list, stanza_log};
 use crate::jid::{BareJid, Jid};
 use crate::session::Session;
 use crate::storage::{self, MessageId, Page, Query, Stored, Waiting, Way};
@@ -147,13 +148,14 @@ impl<'a> Reading<'a> {
                 let from = stanza.head().from.as_ref();
                 if from.is_some_and(|from| block_list::keeps_out(&blocked, &self.user, from)) {
                     // The sender was blocked after the message was stored (XEP-0191 §3.3).
-                    note(session.handle(), &stanza, "dropped: the recipient blocks the sender");
+                    stanza_log::note_lost(&stanza, "the recipient blocks the sender");
                     server.storage.archive().delivered(&self.user, &[waiting.id]).await?;
                     continue;
                 }
                 session.mailbox().wait_for_in_flight(ahead.messages, ahead.bytes).await;
-                note(session.handle(), &stanza, "delivered from the store");
-                if session.mailbox().deliver_stored(stanza, waiting.id).is_err() {
+                let given = session.mailbox().deliver_stored(Arc::clone(&stanza), waiting.id);
+                stanza_log::note_stored(&stanza, session.handle(), given);
+                if given.is_err() {
                     return Ok(false);
                 }
                 server.metrics.offline_delivered.inc();

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use crate::host::ServerState;
-use crate::jid::{BareJid, Jid};
-use crate::log::STANZA;
+use crate::jid::BareJid;
 use crate::payload::{delay, stanza_id};
-use crate::session::SessionRef;
-use crate::stanza::{Head, Stanza};
+use crate::stanza::Stanza;
 use crate::storage::Waiting;
 use crate::xml::Frame;
 
@@ -35,11 +33,4 @@ pub(super) fn as_redelivery(
         message.content.add(&stanza_id::stanza_id(user, &id));
     }
     Some(Arc::new(Stanza::Message(message)))
-}
-
-/// Logs what happens to a stored message.
-pub(super) fn note(session: &SessionRef, stanza: &Stanza, what: &'static str) {
-    let Head { from, to, id, .. } = stanza.head();
-    let (from, to) = (from.as_ref().map(Jid::as_str), to.as_ref().map(Jid::as_str));
-    tracing::debug!(target: STANZA, from, to, id = id.as_deref(), session = %session.jid(), "{what}");
 }

@@ -86,7 +86,7 @@ pub(super) async fn answered(
     let bad = || Halt::from(crate::stanza::StanzaError::from(Problem::Malformed));
     let form = Submitted::read_as(&x, &[FormKind::Submit, FormKind::Cancel]).map_err(|_| bad())?;
     if x.attr("type").as_deref() == Some(FormKind::Cancel.as_str()) {
-        return Ok(());
+        return Err(Halt::Drop("the owner has cancelled the form"));
     }
     if form.form_type() != Some(AUTHORIZATION) {
         return Err(bad());
@@ -99,8 +99,7 @@ pub(super) async fn answered(
     let is_named =
         |s: &&NodeSubscription| s.jid == subscriber && subid.is_none_or(|subid| subid == s.subid);
     let Some(pending) = node.subscriptions.iter().find(is_named).filter(|s| s.is_pending) else {
-        // Another owner has answered it.
-        return Ok(());
+        return Err(Halt::Drop("nobody waits for the answer: another owner may have given it"));
     };
     let state = allow.then_some(false);
     subscription::change(cx, place, (name, &config), pending.clone(), state).await?;

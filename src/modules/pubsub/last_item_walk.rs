@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use super::last_items::{self, LastItems, Readers, Ready};
 use super::place::Place;
 use super::recipients;
-use crate::host::{ServerState, block_list, contact_list};
+use crate::host::{ServerState, block_list, contact_list, stanza_log};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::session::SessionRef;
@@ -120,7 +120,7 @@ impl Walk {
                     {
                         let message = recipients::message(&reader.place, item.kind, content);
                         let stanza = Arc::new(Stanza::Message(message));
-                        self.session.deliver_addressed(stanza).ok();
+                        stanza_log::give(&self.session, &stanza).ok();
                         count += 1;
                     }
                 }

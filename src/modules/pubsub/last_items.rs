@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use super::notify::kind;
 use super::place::Place;
 use super::recipients;
-use crate::host::{Cx, Invalidation, ServerState, SharedState};
+use crate::host::{Cx, Invalidation, ServerState, SharedState, stanza_log};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
 use crate::payload::delay;
@@ -237,7 +237,7 @@ pub(super) async fn to_sessions(
     let stanza = Arc::new(Stanza::Message(recipients::message(place, kind(config), content)));
     for session in sessions {
         // A session that ends, or does not read, does not need it.
-        session.deliver_addressed(Arc::clone(&stanza)).ok();
+        stanza_log::give(session, &stanza).ok();
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use rustc_hash::FxHashSet;
 use super::place::Place;
 use super::recipients;
 use crate::host::lifecycle::{Event, Listener};
-use crate::host::{Changed, Cx, NodeChange, RemoteInterests, block_list, contact_list};
+use crate::host::{Changed, Cx, NodeChange, RemoteInterests, block_list, contact_list, stanza_log};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
 use crate::payload::node_config::{AccessModel, ItemReply, NodeConfig, NotificationType};
@@ -51,7 +51,7 @@ async fn notify(cx: &mut Cx<'_>, change: &NodeChange) -> Result<(), StanzaError>
     if place.is_account() {
         for session in interested(cx, &place, &change.node, config).await? {
             // A session that ends, or does not read, does not need it.
-            session.deliver_addressed(Arc::clone(&stanza)).ok();
+            stanza_log::give(&session, &stanza).ok();
             told.insert(session.jid().clone());
         }
         for client in interested_remotes(cx, &place, &change.node, config).await? {
@@ -248,7 +248,7 @@ fn to_subscriber(
         for session in cx.server.sessions.available(&to.to_bare()) {
             let is_meant = to.is_bare() || session.jid().as_str() == to.as_str();
             if is_meant && shows(&session, &options) && told.insert(session.jid().clone()) {
-                session.deliver_addressed(Arc::clone(stanza)).ok();
+                stanza_log::give(&session, stanza).ok();
             }
         }
         return;

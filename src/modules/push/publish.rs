@@ -15,9 +15,8 @@ use super::publisher::{PAUSE, Publisher, Target};
 use super::{device, registrations};
 use crate::host::{CountsFor, Invalidation, ServerState};
 use crate::limit::Held;
-use crate::stanza::{IqKind, Stanza};
+use crate::stanza::IqKind;
 use crate::storage::PushRegistration;
-use crate::xml::Frame;
 
 /// Sends a notification for the device as soon as possible. The caller does not wait.
 pub(super) fn notify(on: &ServerState, target: Target, what: Summary) {
@@ -124,7 +123,8 @@ async fn publish(
     let answer = match server.request_for(CountsFor::Nobody, from, to, IqKind::Set, payload) {
         Err(error) => Err(error),
         Ok((request, answer)) => {
-            route.route(readable(request)).await;
+            // A service of ours reads its payload.
+            route.route(request.reread()).await;
             if is_first {
                 server.metrics.pushed(summary.since.elapsed());
             }
@@ -134,15 +134,6 @@ async fn publish(
     };
     tracing::debug!(jid = %target.user, service = %target.service, ?answer, "push");
     Some(Outcome::of(&answer))
-}
-
-/// The request as if it had come from outside: a service of ours reads its payload.
-fn readable(request: Stanza) -> Stanza {
-    let read = Frame::from_bytes(request.to_bytes()).map(Stanza::read);
-    match read {
-        Ok(Ok(read)) => read,
-        _ => request,
-    }
 }
 
 /// The registration as it is now: `None` if the store fails, `Some(None)` if it was removed.

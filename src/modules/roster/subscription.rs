@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::change::{interested, push, replace};
-use crate::host::{Cx, RosterLock, RosterLocks, privileges};
+use crate::host::{Cx, RosterLock, RosterLocks, privileges, stanza_log};
 use crate::jid::{BareJid, Jid};
 use crate::roster::item;
 use crate::roster::subscription::{State, Step, Way};
@@ -145,10 +145,8 @@ pub fn push_changed(cx: &Cx<'_>, user: &BareJid, changed: &Changed) {
     let Some((node, version)) = &changed.item else { return };
     privileges::push_roster(cx.server, user, node, *version);
     for session in interested(cx, user) {
-        let push = push(user, &session, node.clone(), *version);
-        if session.deliver(Arc::new(push)).is_err() {
-            tracing::debug!(jid = %session.jid(), "roster push dropped: the session ends");
-        }
+        let push = Arc::new(push(user, &session, node.clone(), *version));
+        stanza_log::note_delivery_of(&push, &session, session.deliver(Arc::clone(&push)));
     }
 }
 

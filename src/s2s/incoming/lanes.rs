@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::handled::{Handled, Place};
-use crate::host::Origin;
+use crate::host::{Origin, stanza_log};
 use crate::router::Router;
 use crate::stanza::{Refusal, Stanza, StreamCondition, StreamError};
 use crate::xml::Frame;
@@ -78,10 +78,16 @@ impl Lanes {
                 self.carry(domain, stanza, self.handled.enter()).await;
                 Ok(())
             }
-            Err(Refusal::NotAStanza) => Err(StreamCondition::UnsupportedStanzaType.into()),
+            Err(Refusal::NotAStanza) => {
+                let condition = StreamCondition::UnsupportedStanzaType;
+                stanza_log::note_refused(Some(&domain), None, condition, None);
+                Err(condition.into())
+            }
             Err(Refusal::Faulty(stanza, error)) => {
                 let _own = self.handled.enter();
-                if let (Some(answer), Some(route)) = (error.answer(&stanza), server.route()) {
+                let answer = error.answer(&stanza);
+                stanza_log::note_returned(&stanza, &error, answer.is_some());
+                if let (Some(answer), Some(route)) = (answer, server.route()) {
                     Box::pin(route.route(answer)).await;
                 }
                 Ok(())
@@ -131,7 +137,10 @@ struct Running<'a>(&'a Lane);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        *self.0.0.lock() = State::default();
+        let lost = std::mem::take(&mut *self.0.0.lock());
+        for (_, stanza, ..) in &lost.waiting {
+            stanza_log::note_lost(stanza, "the server has failed at the stanza before it");
+        }
     }
 }
 

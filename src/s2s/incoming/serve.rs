@@ -1,16 +1,19 @@
 //! Serves a stream that another server has opened: carries out what the machine says, to the end of the connection.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
-use super::action::Actions;
+use super::action::{Action, Actions};
 use super::lanes::Lanes;
 use super::machine::Incoming;
 use crate::config::Config;
+use crate::host::stanza_log;
 use crate::listen::{Accepted, Counted};
+use crate::ns;
 use crate::s2s::announced_limits::OurLimits;
 use crate::s2s::counters::Counting;
 use crate::s2s::dialback::Verdict;
@@ -28,6 +31,7 @@ use crate::stream::channel::Channel;
 use crate::stream::connection::Connection;
 use crate::stream::exchange::Exchanged;
 use crate::stream::input::StreamEvent;
+use crate::xml::Frame;
 
 /// How a stream ends: with an error, or without.
 pub(super) type Ended = Option<StreamError>;
@@ -193,11 +197,33 @@ impl Stream {
             Ok(Some(StreamEvent::Element(frame))) => {
                 let claimed = self.machine.claimed().map(|pair| &*pair.remote);
                 log_error_of_peer(&frame, claimed, self.connection.peer);
-                Some(self.machine.element(frame))
+                let copy = stanza_log::is_on().then(|| frame.clone());
+                let actions = self.machine.element(frame);
+                if let Some(copy) = copy {
+                    self.note_refused(&copy, &actions);
+                }
+                Some(actions)
             }
             Ok(Some(StreamEvent::End)) => Some(self.machine.ended()),
-            Err(error) => Some(self.machine.fail(error.into())),
+            Err(error) => {
+                let claimed = self.machine.claimed().map(|pair| &*pair.remote);
+                let condition = StreamError::from(error).condition;
+                stanza_log::note_refused(claimed, None, condition, Some(&error));
+                Some(self.machine.fail(error.into()))
+            }
         }
+    }
+
+    /// Says in the log that the stream ends because of a stanza, or of what is none, if it does.
+    fn note_refused(&self, frame: &Frame, actions: &Actions) {
+        let Some(Action::Close(Some(error))) = actions.last() else { return };
+        let is_strange = error.condition == StreamCondition::UnsupportedStanzaType;
+        if frame.root().ns() != ns::CLIENT && !is_strange {
+            return;
+        }
+        let claimed = self.machine.claimed().map(|pair| &*pair.remote);
+        let reason = error.text.as_ref().map(|text| text as &dyn Display);
+        stanza_log::note_refused(claimed, Some(&frame.root()), error.condition, reason);
     }
 
     /// Whether more can be written for the peer, and until when it acknowledges what was written.

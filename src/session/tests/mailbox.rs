@@ -83,7 +83,7 @@ async fn an_order_overtakes_stanzas_and_the_first_one_counts() {
 async fn the_writer_wakes_() {
     let session = session(ROOMY);
     let causes: [fn(&Session); 3] = [
-        |session| session.handle().deliver(message(0, 1)).unwrap(),
+        |session| _ = session.handle().deliver(message(0, 1)).unwrap(),
         |session| session.handle().close(CloseReason::Shutdown),
         |session| session.mailbox().wake_writer(),
     ];
@@ -110,7 +110,7 @@ async fn a_reader_waits_for_the_writer_as_long_as_there_is_one() {
     let (below, _) = tokio::join!(below, async { session.mailbox().take() });
     assert!(below.is_ok(), "the writer took them");
 
-    (0..5).for_each(|id| handle.deliver(message(id, 1)).unwrap());
+    (0..5).for_each(|id| _ = handle.deliver(message(id, 1)).unwrap());
     let below =
         tokio::time::timeout(Duration::from_secs(60), session.mailbox().wait_for_capacity(4));
     let (below, ()) = tokio::join!(below, async { session.mailbox().set_writer(false) });

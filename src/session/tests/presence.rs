@@ -8,12 +8,12 @@ use crate::jid::Jid;
 async fn a_thousand_have_directed_presence_and_one_more_is_refused() {
     let session = session(ROOMY);
     let jid = |n: usize| Jid::parse(&format!("c{n}@capulet.lit")).unwrap();
-    let add = |n| session.handle().add_directed(&jid(n));
+    let add = |n| session.add_directed(&jid(n));
     assert!((0..1000).all(add));
     assert!(!add(1000));
     assert!(add(0), "it is one of them");
-    session.handle().end_directed(&jid(1000));
-    session.handle().end_directed(&jid(0));
+    session.end_directed(&jid(1000));
+    session.end_directed(&jid(0));
     assert!(add(1000), "there is room again");
     assert_eq!(session.handle().directed().len(), 1000);
 }
@@ -24,8 +24,8 @@ async fn others_know_of_a_session_by_its_directed_presence_and_by_its_requests()
     let handle = session.handle();
     let [room, nurse] =
         ["room@capulet.lit/romeo", "nurse@capulet.lit"].map(|j| Jid::parse(j).unwrap());
-    assert!(handle.add_directed(&room));
-    handle.note_asked(nurse.to_bare());
+    assert!(session.add_directed(&room));
+    session.note_asked(nurse.to_bare());
     assert!(handle.is_known_at(&room) && handle.is_known_at(&nurse));
     assert!(
         handle.is_known_at(&Jid::parse("room@capulet.lit/nurse").unwrap()),

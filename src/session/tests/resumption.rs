@@ -38,7 +38,7 @@ async fn what_the_client_did_not_acknowledge_is_given_back_before_what_was_not_w
     let table = Arc::default();
     let (session, _) = resumable(&table, "romeo@montague.lit/orchard");
     let handle = session.handle().clone();
-    (0..3).for_each(|id| handle.deliver(message(id, 1)).unwrap());
+    (0..3).for_each(|id| _ = handle.deliver(message(id, 1)).unwrap());
     let (batch, written) = session.sm(|sm| sm.next_batch(session.mailbox().take().0));
     assert!(batch.request && written.len() == 3);
     handle.deliver(message(3, 1)).unwrap();

@@ -52,8 +52,8 @@ async fn a_saved_session_goes_on_where_it_was() {
     let handle = session.handle().clone();
     let contact = BareJid::parse("juliet@a.lit").unwrap();
     let presence = Presence::bare(PresenceKind::Available, handle.jid().clone(), contact.clone());
-    handle.set_available(Arc::new(presence), 5);
-    handle.add_directed(&contact);
+    session.set_available(Arc::new(presence), 5);
+    session.add_directed(&contact);
     session.change_flags(|flags| flags.interested = true);
     (0..3).for_each(|n| {
         _ = handle.deliver_with_marker(message(n, 1), marker(10 + n as i64)).unwrap();

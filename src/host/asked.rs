@@ -1,0 +1,14 @@
+//! What a request for service discovery asks about.
+
+use crate::jid::Jid;
+
+/// The subject of a request for service discovery (XEP-0030).
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The address.
+    pub to: &'a Jid,
+    /// The sender of the request.
+    pub from: &'a Jid,
+    /// A node of the address; `None` for the address itself. Never empty (XEP-0030 §3.1).
+    pub node: Option<&'a str>,
+}
