@@ -90,8 +90,7 @@ pub trait AccountStore: Send + Sync {
     /// Replaces all keys. `false` if there is no such account.
     async fn set_keys(&self, user: &BareJid, keys: &[ScramKeys]) -> Result<bool>;
     /// Adds keys of a hash for which the account has none. `proven`: keys that the account must have, as it had when
-    /// the client proved its password. Keys that are there stay. `false` if the account has others by now, or is
-    /// gone.
+    /// the client proved its password. Existing keys stay. `false` if the account has other keys by now, or was removed.
     async fn add_keys(
         &self,
         user: &BareJid,

@@ -206,7 +206,7 @@ impl Purpose {
 }
 
 impl FileBounds {
-    /// Whether so much is too much.
+    /// Whether this exceeds the limits.
     pub(super) fn are_exceeded(&self, bytes: u64, files: u64) -> bool {
         bytes > self.bytes || files > self.files
     }

@@ -33,8 +33,8 @@ pub struct Invitation {
     pub inviter: BareJid,
     /// What it is for.
     pub kind: InvitationKind,
-    /// The other thing is possible, too: who makes an account becomes a contact of the inviter; who is invited as a
-    /// contact may make an account.
+    /// Whether it also serves the other purpose: the new account becomes a contact of the inviter, or a person who is
+    /// invited as a contact may make an account.
     pub also: bool,
     /// The address of the account that is to be made. Nobody else can have it as long as the invitation is open.
     pub name: Option<BareJid>,
@@ -133,7 +133,7 @@ pub trait InvitationStore: Send + Sync {
     /// Stores a new invitation. The inviter has `most` of them at most; those that are not open make room for it.
     ///
     /// # Errors
-    /// [`StorageError::Limit`](super::StorageError::Limit) with [`INVITATIONS`], if so many are open.
+    /// [`StorageError::Limit`](super::StorageError::Limit) with [`INVITATIONS`], if `most` are open.
     async fn add_invitation(&self, invitation: &Invitation, most: usize) -> Result<()>;
     /// An invitation, open or not.
     async fn find_invitation(&self, id: InvitationId) -> Result<Option<Invitation>>;

@@ -1,6 +1,5 @@
-//! A cache of what was read from a store, of many accounts at once: whom they have blocked, what they are for one
-//! contact, when they were last seen. It is for accounts that nobody is logged in to, of which each login asks the same
-//! once for each contact.
+//! A cache of small values of many accounts without sessions: their block lists, one of their contacts, when they were
+//! last seen. Each login of a contact asks for these once for each of its own contacts.
 //!
 //! The thing to get wrong: a reader reads the old value, a writer changes it, and then the reader puts the old value
 //! into the cache. Many values are read with one query, so places are not held one by one. Instead, each value

@@ -154,7 +154,7 @@ impl ReadTurn<'_> {
         let (has_own, called) = self.turns.line.lock().enter(self.requester);
         let mut place =
             Place { turns: self.turns, requester: self.requester, called, is_served: false };
-        // The line calls every place, or it is gone together with them.
+        // The line calls every place, unless it is dropped together with them.
         place.is_served = match place.called.try_recv() {
             Ok(()) => true,
             Err(_) => self.turns.wait(self.requester, has_own, &mut place.called).await,

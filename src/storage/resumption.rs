@@ -100,12 +100,12 @@ pub trait ResumptionStore: Send + Sync {
     /// The sessions of this node that have not ended, by number. When a server begins, these are the
     /// sessions of the server before it. Sessions of other nodes are not among them.
     async fn all(&self) -> Result<Vec<Resumable>>;
-    /// A server begins, and has read [`ResumptionStore::all`]. Of the sessions of this node, those that
-    /// were saved lose what was saved, so that a crash does not bring it back a second time; all others
-    /// have ended. Sessions of other nodes stay as they are.
+    /// Called when a server starts, after it has read [`ResumptionStore::all`]. Deletes what was saved of the sessions of
+    /// this node, so that a crash does not bring it back a second time, and ends all sessions that were not saved. Sessions
+    /// of other nodes stay as they are.
     async fn begin_anew(&self, at: Timestamp) -> Result<()>;
-    /// A session has ended. What was saved of it is deleted; its count stays until the session expires.
-    /// This is written with the next change, within 100 ms.
+    /// Ends a session. What was saved of it is deleted; its count stays until the session expires. This is written with
+    /// the next change, within 100 ms.
     async fn end(&self, session: SessionNumber, at: Timestamp) -> Result<()>;
     /// Ends all saved sessions of an account, on all nodes. Returns how many. It is durable when this
     /// returns.

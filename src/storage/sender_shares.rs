@@ -135,7 +135,7 @@ fn domain(bare: &str) -> &str {
 
 /// How many senders are tried to find a marker that can be removed.
 const TRIES: usize = 8;
-/// A share has room for so many messages at least.
+/// Each share has room for at least this many messages.
 const LEAST: u32 = 4;
 
 #[cfg(test)]

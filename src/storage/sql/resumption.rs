@@ -92,7 +92,7 @@ pub(in crate::storage) async fn set_handled(
     HANDLED.execute(on, handled, |q, (session, n)| q.bind(*session).bind(i64::from(*n))).await
 }
 
-/// A node begins: of its sessions, those that were not saved end, the others lose what was saved.
+/// Called when a node starts: ends its sessions that were not saved, and deletes what was saved of the others.
 pub(in crate::storage) async fn begin_anew(
     on: &mut Connection,
     node: NodeNumber,

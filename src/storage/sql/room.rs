@@ -133,7 +133,7 @@ const EXISTS: &str = "SELECT 1 FROM owner o JOIN room r ON r.owner = o.number WH
 const LOAD: &str = "SELECT r.owner, r.creator, r.created, r.is_public, r.is_persistent, \
     r.language, r.name, r.description, r.settings, r.subject, r.extra \
     FROM owner o JOIN room r ON r.owner = o.number WHERE o.jid = $1";
-/// The row is only written when the first one comes, or the last one goes.
+/// Writes the row only when the first occupant has come, or the last one has left.
 static AWAKE: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new(
         "UPDATE room SET is_awake = NOT is_awake WHERE is_awake <> (NOT is_persistent OR EXISTS \

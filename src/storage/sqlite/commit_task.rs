@@ -158,7 +158,7 @@ impl CommitTask {
                     self.under_way.markers.fetch_sub(1, Ordering::AcqRel);
                 }
                 Job::Begin(_, answer) | Job::Handled(_, answer) => {
-                    // Its session may be gone.
+                    // Its session may have ended.
                     drop(answer.send(failure.cloned().map_or(Ok(()), Err)));
                 }
                 Job::Login(_, _, device) => {

@@ -74,7 +74,7 @@ impl Change for Save {
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         for session in &self.0 {
             if !resumption::save(on.tx.connection().await?, session).await? {
-                // Its beginning could not be written: the disk was full, or its account is gone.
+                // Its beginning could not be written: the disk was full, or its account was removed.
                 let key = session.number.0.to_string();
                 let problem = "there is no such session".to_owned();
                 return Err(StorageError::Inconsistent { table: "resumable", key, problem });
@@ -124,5 +124,5 @@ impl Change for Expire {
     }
 }
 
-/// How many sessions are forgotten in one change, so that it does not hold up the others.
+/// How many sessions are forgotten in one change, so that it does not delay the others.
 const AT_ONCE: i64 = 500;

@@ -34,8 +34,8 @@ pub(in crate::storage) struct Shared {
     pub(in crate::storage) quota: Arc<AtomicU64>,
 }
 
-/// What the writer remembers of the database. It may, because nobody else writes to the file. It is
-/// forgotten when a transaction fails.
+/// What the writer remembers of the database. That is safe because no other task writes to the file. It is forgotten
+/// when a transaction fails.
 pub(in crate::storage) struct Memory {
     /// Owners in two generations: when there are too many young ones, the old ones are dropped.
     young: FxHashMap<BareJid, Known>,
