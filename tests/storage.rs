@@ -14,6 +14,8 @@ mod busy;
 mod capabilities;
 #[path = "storage/cases.rs"]
 mod cases;
+#[path = "storage/collections.rs"]
+mod collections;
 #[path = "storage/crash.rs"]
 mod crash;
 #[path = "storage/devices.rs"]
@@ -124,6 +126,11 @@ suite! {
         sixty_four_write_at_once
         the_limit_of_messages_is_kept
         what_is_not_there_is_none
+    ;
+    collections:
+        links_are_made_all_or_none
+        nodes_are_put_into_collections_and_taken_out
+        the_root_is_in_no_list
     ;
     devices:
         a_client_is_known_from_its_first_login_to_its_last

@@ -1,9 +1,8 @@
 //! Nodes of accounts and of services, for features: those that answer clients, and those that keep their data
 //! in nodes of an account (bookmarks, avatars, cards).
 //!
-//! Each change of items passes here, and is told as [`Event::ItemsChanged`]: subscribers are notified, and
-//! features that keep the same data in another form follow. Who may change what is not decided here: a
-//! feature acts for the owner; requests of clients are checked before.
+//! Each change of items passes here, and is told as [`Event::ItemsChanged`]: subscribers are notified, and features that keep
+//! the same data in another form follow. Who may change what is checked by the callers.
 
 use std::sync::Arc;
 
@@ -134,13 +133,13 @@ impl AccountNodes {
             ..self.publication(cx, at, &node.creator)
         };
         let Some(done) = self.store(cx, &node.name, publication).await? else { return Ok(false) };
-        let dropped = done.dropped;
+        let (is_new, dropped) = (done.created, done.dropped);
         let retracted = match config.publish_node_full {
             NodeFull::RetractOldest => dropped.clone(),
             NodeFull::DiscardOldest | NodeFull::Reject => Vec::new(),
         };
         let node = Arc::new(node);
-        let published = Changed::Published { items, dropped };
+        let published = Changed::Published { items, dropped, is_new };
         self.tell(cx, Arc::clone(&node), config.clone(), published, by).await;
         if !retracted.is_empty() {
             let gone = Changed::Retracted { ids: retracted, notify: true };
@@ -246,6 +245,8 @@ impl AccountNodes {
             config: config.to_text(),
             affiliations: vec![(self.owner.clone(), Affiliation::Owner)],
             subscriptions: Vec::new(),
+            parents: Vec::new(),
+            has_root: false,
             items: 0,
         };
         TargetNode { node, config: config.clone(), is_new: true }

@@ -36,6 +36,8 @@ pub enum Changed {
         items: Vec<PubSubItem>,
         /// The identifiers of those that were dropped.
         dropped: Vec<String>,
+        /// The node was made for them.
+        is_new: bool,
     },
     /// All items were removed.
     Purged,

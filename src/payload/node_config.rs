@@ -1,9 +1,12 @@
 //! The configuration of a node of XEP-0060 (§16.4.4): typed values, which are read from forms, written to
 //! forms, compared, and stored.
 
+mod collection;
+mod collection_form;
 mod form;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,105 +15,11 @@ use super::data_form::Submitted;
 use crate::jid::Jid;
 use crate::ns;
 
+pub use collection::{Association, CollectionConfig, Links};
+pub use words::{AccessModel, ItemReply, NodeFull, NotificationType, PublishModel, SendLast};
+
 /// The `FORM_TYPE` of a configuration (XEP-0060 §16.4.4).
 pub const NODE_CONFIG: &str = "http://jabber.org/protocol/pubsub#node_config";
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$item:meta])* $variant:ident $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-        pub enum $name { $($(#[$item])* $variant,)* }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The value in forms.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-
-            /// The one with this value.
-            #[must_use]
-            pub fn parse(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)* _ => None }
-            }
-        }
-    };
-}
-
-words! {
-    /// Who may subscribe and read (XEP-0060 §4.5).
-    AccessModel {
-        /// Those whom an owner has let in.
-        Authorize "authorize",
-        /// Everybody.
-        Open "open",
-        /// Those who see the presence of the owner.
-        Presence "presence",
-        /// Those in some groups of the owner's roster.
-        Roster "roster",
-        /// Members, publishers and owners.
-        Whitelist "whitelist",
-    }
-}
-
-words! {
-    /// Who may publish.
-    PublishModel {
-        /// Everybody.
-        Open "open",
-        /// Publishers and owners.
-        Publishers "publishers",
-        /// Those, and subscribers.
-        Subscribers "subscribers",
-    }
-}
-
-words! {
-    /// When a subscriber is sent the last item.
-    SendLast {
-        /// Never.
-        Never "never",
-        /// When it subscribes.
-        OnSub "on_sub",
-        /// Also when it comes online.
-        OnSubAndPresence "on_sub_and_presence",
-    }
-}
-
-words! {
-    /// The type of the messages with events.
-    NotificationType {
-        /// `headline`: not kept for the absent.
-        Headline "headline",
-        /// `normal`.
-        Normal "normal",
-    }
-}
-
-words! {
-    /// To whom replies to an item go.
-    ItemReply {
-        /// The owner.
-        Owner "owner",
-        /// The publisher.
-        Publisher "publisher",
-    }
-}
-
-words! {
-    /// What happens when an item is published at a full node (XEP-0060 §7.1.3.4).
-    NodeFull {
-        /// The oldest item is dropped, and nobody is told.
-        DiscardOldest "discard-oldest",
-        /// The new item is refused.
-        Reject "reject",
-        /// The oldest item is dropped, and subscribers are told.
-        RetractOldest "retract-oldest",
-    }
-}
 
 /// The configuration of a node.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -119,6 +28,9 @@ words! {
 #[expect(clippy::struct_excessive_bools, reason = "they are those of the form")]
 pub struct NodeConfig {
     pub access_model: AccessModel,
+    /// `None`: it is a leaf.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collection: Option<CollectionConfig>,
     pub contact: Vec<Jid>,
     pub deliver_notifications: bool,
     pub deliver_payloads: bool,
@@ -153,9 +65,9 @@ pub enum ConfigError {
     /// There is no such access model.
     #[error("unsupported access model")]
     AccessModel,
-    /// A node of nodes is wanted (XEP-0248).
-    #[error("there are no collections")]
-    Collection,
+    /// A collection does not become a leaf (XEP-0248 §7.2.3.4).
+    #[error("a collection stays one")]
+    Leaf,
     /// A field has an invalid value.
     #[error("a field has an invalid value")]
     Value,
@@ -169,6 +81,7 @@ impl Default for NodeConfig {
     fn default() -> Self {
         Self {
             access_model: AccessModel::Presence,
+            collection: None,
             contact: Vec::new(),
             deliver_notifications: true,
             deliver_payloads: true,
@@ -246,18 +159,30 @@ impl NodeConfig {
         serde_json::from_str(text).unwrap_or_else(unreadable)
     }
 
+    /// It is a collection of nodes, and has no items (XEP-0248).
+    #[must_use]
+    pub fn is_collection(&self) -> bool {
+        self.collection.is_some()
+    }
+
     /// How many items the node keeps.
     #[must_use]
     pub fn keep(&self) -> usize {
+        if self.is_collection() {
+            return 0;
+        }
         self.max_items.map_or(MAX_ITEMS, |max| (max as usize).min(MAX_ITEMS))
     }
 
-    /// Sets the fields of a form; the others stay. Unknown fields are ignored (XEP-0004 §3.2).
+    /// Sets the fields of a form; the others stay. Unknown fields are ignored (XEP-0004 §3.2), and so are those of
+    /// [`Links`].
     ///
     /// # Errors
     /// If a value is invalid or not supported.
     pub fn apply(&mut self, form: &Submitted) -> Result<(), ConfigError> {
-        for var in form.vars() {
+        // What the kind of node allows depends on it.
+        self.set_kind(form)?;
+        for var in form.vars().filter(|var| !Links::VARS.contains(var)) {
             match self.set(var, form.values(var).unwrap_or_default()) {
                 Err(ConfigError::Unknown) | Ok(()) => {}
                 Err(error) => return Err(error),
@@ -273,6 +198,7 @@ impl NodeConfig {
     /// If a field is unknown, or a value is invalid or not supported.
     pub fn with_options(&self, form: &Submitted) -> Result<Self, ConfigError> {
         let mut wanted = self.clone();
+        wanted.set_kind(form)?;
         for var in form.vars() {
             wanted.set(var, form.values(var).unwrap_or_default())?;
         }

@@ -13,6 +13,8 @@ pub enum Problem {
     Forbidden,
     /// The options of a subscription are invalid.
     InvalidOptions,
+    /// The parent is a leaf, a collection would become a leaf or contain itself (XEP-0248 §7.2.3).
+    InvalidGraph,
     /// The subscriber is not the sender.
     InvalidJid,
     /// An item has not one payload, or one of another namespace than the node.
@@ -49,10 +51,18 @@ pub enum Problem {
     PreconditionNotMet,
     /// The sender does not see the presence of the owner.
     PresenceSubscriptionRequired,
+    /// The subscriber is subscribed to this collection with another depth (XEP-0248 §6.1.3).
+    SubscribedOtherwise,
+    /// The address has several subscriptions, and the request names none.
+    SubidRequired,
+    /// A collection, or the way up from a node, has too many nodes (XEP-0248 §7.2.3.3).
+    TooManyNodes,
     /// More items at once than the node, or a request, holds.
     TooManyItems,
     /// The node has too many subscriptions.
     TooManySubscriptions,
+    /// The root belongs to nobody (XEP-0248 §7.4.3.1).
+    RootNode,
     /// This is not implemented, or not allowed at this node.
     Unsupported(&'static str),
     /// There is no such access model.
@@ -71,7 +81,11 @@ impl Problem {
     pub fn condition(self) -> (Condition, ErrorKind) {
         use Condition as C;
         let condition = match self {
-            Self::ClosedNode | Self::TooManyItems => C::NotAllowed,
+            Self::ClosedNode
+            | Self::InvalidGraph
+            | Self::RootNode
+            | Self::TooManyItems
+            | Self::TooManyNodes => C::NotAllowed,
             Self::Forbidden => C::Forbidden,
             Self::InvalidOptions
             | Self::InvalidJid
@@ -81,12 +95,16 @@ impl Problem {
             | Self::JidRequired
             | Self::Malformed
             | Self::NodeidRequired
-            | Self::PayloadRequired => C::BadRequest,
+            | Self::PayloadRequired
+            | Self::SubidRequired => C::BadRequest,
             Self::InvalidSubid
             | Self::NotAcceptable
             | Self::PayloadTooBig
             | Self::UnsupportedAccessModel => C::NotAcceptable,
-            Self::NodeFull | Self::PreconditionNotMet | Self::Exists => C::Conflict,
+            Self::NodeFull
+            | Self::PreconditionNotMet
+            | Self::SubscribedOtherwise
+            | Self::Exists => C::Conflict,
             Self::NotFound => C::ItemNotFound,
             Self::NotInRosterGroup
             | Self::PendingSubscription
@@ -105,7 +123,7 @@ impl Problem {
     fn detail(self) -> Option<Node> {
         let name = match self {
             Self::ClosedNode => "closed-node",
-            Self::InvalidOptions => "invalid-options",
+            Self::InvalidGraph | Self::InvalidOptions => "invalid-options",
             Self::InvalidJid => "invalid-jid",
             Self::InvalidPayload => "invalid-payload",
             Self::InvalidSubid => "invalid-subid",
@@ -121,7 +139,9 @@ impl Problem {
             Self::PendingSubscription => "pending-subscription",
             Self::PreconditionNotMet => "precondition-not-met",
             Self::PresenceSubscriptionRequired => "presence-subscription-required",
+            Self::SubidRequired => "subid-required",
             Self::TooManyItems => "max-items-exceeded",
+            Self::TooManyNodes => "max-nodes-exceeded",
             Self::TooManySubscriptions => "too-many-subscriptions",
             Self::UnsupportedAccessModel => "unsupported-access-model",
             Self::Unsupported(feature) => return Some(unsupported(feature)),
@@ -130,7 +150,9 @@ impl Problem {
             | Self::Forbidden
             | Self::Malformed
             | Self::NotAcceptable
-            | Self::NotFound => return None,
+            | Self::NotFound
+            | Self::RootNode
+            | Self::SubscribedOtherwise => return None,
         };
         Some(element(name).ns(NS))
     }
@@ -151,7 +173,7 @@ impl From<ConfigError> for Problem {
     fn from(error: ConfigError) -> Self {
         match error {
             ConfigError::AccessModel => Self::UnsupportedAccessModel,
-            ConfigError::Collection => Self::Unsupported("collections"),
+            ConfigError::Leaf => Self::InvalidGraph,
             ConfigError::Value | ConfigError::Unknown => Self::NotAcceptable,
         }
     }
@@ -201,6 +223,11 @@ mod tests {
                 "unsupported-access-model",
             ),
             (Problem::NotPersistent, "feature-not-implemented", "cancel", "unsupported"),
+            (Problem::SubidRequired, "bad-request", "modify", "subid-required"),
+            (Problem::InvalidGraph, "not-allowed", "cancel", "invalid-options"),
+            (Problem::TooManyNodes, "not-allowed", "cancel", "max-nodes-exceeded"),
+            (Problem::SubscribedOtherwise, "conflict", "cancel", ""),
+            (Problem::RootNode, "not-allowed", "cancel", ""),
             (Problem::Forbidden, "forbidden", "auth", ""),
             (Problem::NotFound, "item-not-found", "cancel", ""),
             (Problem::Exists, "conflict", "cancel", ""),

@@ -1,9 +1,10 @@
-//! Events: what subscribers are told of a node (XEP-0060 §7.1.2, §7.2.2, §8.2.5, §8.4.2, §8.5.2).
+//! Events: what subscribers are told of a node (XEP-0060 §7.1.2, §7.2.2, §8.2.5, §8.4.2, §8.5.2), and
+//! of a collection (XEP-0248 §5.3).
 
 use crate::ns;
 use crate::payload::data_form::FormKind;
-use crate::payload::node_config::{ItemReply, NodeConfig};
-use crate::storage::PubSubItem;
+use crate::payload::node_config::{ItemReply, Links, NodeConfig};
+use crate::storage::{NodeSubscription, PubSubItem};
 use crate::xml::{Node, element};
 
 /// An item in an event or an answer, in the namespace of the parent.
@@ -43,13 +44,30 @@ pub fn deleted(node: &str, redirect: Option<&str>) -> Node {
 
 /// The configuration has changed. The event contains it, if events contain payloads.
 pub fn configured(node: &str, config: &NodeConfig) -> Node {
-    let form = config.deliver_payloads.then(|| config.to_form(FormKind::Result).to_node());
+    let form = || config.to_form(FormKind::Result, &Links::default()).to_node();
+    let form = config.deliver_payloads.then(form);
     event(element("configuration").attr("node", node).children(form))
 }
 
-/// The state of a subscription has changed (§8.8.1.2).
-pub fn subscription(node: &str, jid: &str, state: &str) -> Node {
-    event(element("subscription").attr("node", node).attr("jid", jid).attr("subscription", state))
+/// The state of a subscription has changed (§8.8.1.2). An address may have several (§6.1.6).
+pub fn subscription(node: &str, subscription: &NodeSubscription, state: &str) -> Node {
+    let subscription = element("subscription")
+        .attr("node", node)
+        .attr("jid", subscription.jid.as_str())
+        .attr("subid", &subscription.subid)
+        .attr("subscription", state);
+    event(subscription)
+}
+
+/// A node was made in a collection.
+pub fn created(node: &str) -> Node {
+    event(element("create").attr("node", node))
+}
+
+/// A node was put into a collection, or taken out of it.
+pub fn linked(collection: &str, node: &str, is_put: bool) -> Node {
+    let link = element(if is_put { "associate" } else { "dissociate" }).attr("node", node);
+    event(element("collection").attr("node", collection).child(link))
 }
 
 fn event(child: Node) -> Node {

@@ -3,5 +3,6 @@
 
 pub mod error;
 pub mod event;
+pub mod headers;
 pub mod options;
 pub mod rights;

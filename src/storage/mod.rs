@@ -68,8 +68,8 @@ pub use pubsub::{
     PubSubStore, Which,
 };
 pub use pubsub_node::{
-    Affiliation, CreatorShare, NodeSubscription, NodeSummary, PubSubItem, PubSubNode, Publication,
-    PublishAt, Published,
+    Affiliation, CreatorShare, GraphBounds, LinkProblem, NodeLink, NodeSubscription, NodeSummary,
+    PubSubItem, PubSubNode, Publication, PublishAt, Published, ROOT_NODE,
 };
 pub use push::{PushDevice, PushRegistration, PushStore};
 pub use read_cache::{OfAccount, ReadCache, Seen};

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 
 use super::Result;
 use super::pubsub_node::{
-    Affiliation, NodeSubscription, NodeSummary, PubSubItem, PubSubNode, Publication, Published,
+    Affiliation, GraphBounds, LinkProblem, NodeLink, NodeSubscription, NodeSummary, PubSubItem,
+    PubSubNode, Publication, Published,
 };
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -83,7 +84,7 @@ pub trait PubSubStore: Send + Sync {
     async fn node(&self, owner: &BareJid, name: &str) -> Result<Option<PubSubNode>>;
     /// A node, without its affiliations and subscriptions.
     async fn summary(&self, owner: &BareJid, name: &str) -> Result<Option<NodeSummary>>;
-    /// The nodes of an owner after a name, in the order of their names, at most so many.
+    /// The nodes of an owner after a name, in the order of their names, at most so many, without the root.
     async fn nodes(
         &self,
         owner: &BareJid,
@@ -154,7 +155,21 @@ pub trait PubSubStore: Send + Sync {
     async fn retract(&self, owner: &BareJid, name: &str, ids: &[String]) -> Result<Vec<String>>;
     /// Removes all items of a node. `false` if there is no node.
     async fn purge(&self, owner: &BareJid, name: &str) -> Result<bool>;
-    /// Removes a node with all that belongs to it. `false` if there is none.
+    /// Puts nodes into collections, and takes them out of others, in this order: all of them, or none. What is so
+    /// already stays. The inner error says why not.
+    async fn link(
+        &self,
+        owner: &BareJid,
+        links: &[NodeLink],
+        bounds: GraphBounds,
+    ) -> Result<std::result::Result<(), LinkProblem>>;
+    /// The nodes in a collection, in the order of their names, at most so many.
+    async fn children(&self, owner: &BareJid, name: &str, limit: usize)
+    -> Result<Vec<NodeSummary>>;
+    /// The collections above a node with their distances, where 1 is its parents: the nearest first, then in the
+    /// order of their names, at most so many. The root is not among them.
+    async fn above(&self, owner: &BareJid, name: &str, limit: usize) -> Result<Vec<(String, u32)>>;
+    /// Removes a node with all that belongs to it. What was in it, is in it no longer. `false` if there is none.
     async fn delete(&self, owner: &BareJid, name: &str) -> Result<bool>;
     /// The names of the nodes of an owner that nobody owns by an affiliation, at most so many.
     async fn ownerless(&self, owner: &BareJid, limit: usize) -> Result<Vec<String>>;
@@ -202,6 +217,8 @@ pub(super) fn node_bytes(name: &str, config: &str) -> u64 {
     (name.len() + config.len() + 64) as u64
 }
 
+/// Levels of collections above a node that are looked at.
+pub(super) const LEVELS: u32 = 16;
 /// Bytes of the payload of a last item that is read with those of others. The payloads of nearly all kinds of
 /// nodes but pictures are shorter.
 pub const LAST_PAYLOAD: usize = 4096;

@@ -49,6 +49,10 @@ pub struct PubSubNode {
     pub affiliations: Vec<(BareJid, Affiliation)>,
     /// The subscriptions, in the order of their identifiers.
     pub subscriptions: Vec<NodeSubscription>,
+    /// The names of the collections in which it is, in their order. A node that is made is in none.
+    pub parents: Vec<String>,
+    /// The owner has the root of all nodes, [`ROOT_NODE`]: it is made when somebody subscribes to it.
+    pub has_root: bool,
     /// How many items it has.
     pub items: u64,
 }
@@ -60,8 +64,41 @@ pub struct NodeSummary {
     pub name: String,
     /// The configuration, as the engine writes it.
     pub config: String,
+    /// It is in a collection.
+    pub is_child: bool,
     /// How many items it has.
     pub items: u64,
+}
+
+/// Puts a node into a collection, or takes it out (XEP-0248).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NodeLink {
+    /// The node.
+    pub child: String,
+    /// The collection.
+    pub parent: String,
+    /// It is put into it. `None`: it is taken out. Else: so many children may the collection have.
+    pub max_children: Option<u32>,
+}
+
+/// Bounds of all collections of an owner.
+#[derive(Clone, Copy, Debug)]
+pub struct GraphBounds {
+    /// A node is in so many collections.
+    pub parents: u32,
+    /// Above a node are so many collections, if it is counted when the node is put into one.
+    pub above: u32,
+}
+
+/// Why nodes are not put into collections.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LinkProblem {
+    /// A collection would contain itself.
+    Cycle,
+    /// There is no such node.
+    NotFound,
+    /// There would be too many children, parents, or collections above the node.
+    TooMany,
 }
 
 /// A published item.
@@ -125,6 +162,10 @@ pub struct Published {
     /// first. Those that were overwritten are not among them.
     pub dropped: Vec<String>,
 }
+
+/// The name of the root, which all nodes without a parent are below (XEP-0248 §8.1). No other node has it, and
+/// lists of nodes do not contain it.
+pub const ROOT_NODE: &str = "";
 
 impl PubSubItem {
     /// Bytes that count for the quota of the owner.

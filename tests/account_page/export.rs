@@ -56,6 +56,8 @@ async fn publish(storage: &dyn Storage, owner: &BareJid, ids: impl Iterator<Item
         config: "{}".into(),
         affiliations: vec![(owner.clone(), Affiliation::Owner)],
         subscriptions: Vec::new(),
+        parents: Vec::new(),
+        has_root: false,
         items: 0,
     };
     let is_there = storage.pubsub().summary(owner, "urn:x").await.unwrap().is_some();
@@ -73,9 +75,24 @@ async fn publish(storage: &dyn Storage, owner: &BareJid, ids: impl Iterator<Item
 
 /// A node of the user and one of somebody else at a service, rooms, and a push registration.
 async fn elsewhere(house: &House, romeo: &BareJid) {
+    nodes_at_a_service(house, romeo).await;
+    rooms(house, romeo).await;
+    let registration = PushRegistration {
+        service: Jid::parse("push.example").unwrap(),
+        node: "n".into(),
+        options: Some("<x>a secret</x>".into()),
+        device: PushDevice::Installation("phone".into()),
+        registered: Timestamp::from_micros(7),
+    };
+    house.storage().push().register(romeo, &registration, 9).await.unwrap();
+}
+
+async fn nodes_at_a_service(house: &House, romeo: &BareJid) {
     let storage = house.storage();
     let (service, nurse) = (user("pubsub.localhost"), user("nurse@localhost"));
     let node = |name: &str, owner: &BareJid| PubSubNode {
+        parents: Vec::new(),
+        has_root: false,
         name: name.into(),
         creator: owner.clone(),
         created: Timestamp::from_micros(5),
@@ -111,6 +128,10 @@ async fn elsewhere(house: &House, romeo: &BareJid) {
         };
         storage.pubsub().publish(&service, &name, publication).await.unwrap().unwrap();
     }
+}
+
+async fn rooms(house: &House, romeo: &BareJid) {
+    let storage = house.storage();
     let member = RoomMember {
         jid: romeo.clone(),
         affiliation: RoomAffiliation::Admin,
@@ -122,7 +143,7 @@ async fn elsewhere(house: &House, romeo: &BareJid) {
     for number in 0..250 {
         let room = StoredRoom {
             created: Timestamp::from_micros(5),
-            creator: nurse.clone(),
+            creator: user("nurse@localhost"),
             settings: RoomSettings { is_persistent: true, ..RoomSettings::default() },
             subject: None,
             extra: None,
@@ -132,18 +153,44 @@ async fn elsewhere(house: &House, romeo: &BareJid) {
         let address = user(&format!("r{number:03}@conference.localhost"));
         assert!(storage.rooms().create(&address, &room, 999).await.unwrap());
     }
-    let registration = PushRegistration {
-        service: Jid::parse("push.example").unwrap(),
-        node: "n".into(),
-        options: Some("<x>a secret</x>".into()),
-        device: PushDevice::Installation("phone".into()),
-        registered: Timestamp::from_micros(7),
-    };
-    storage.push().register(romeo, &registration, 9).await.unwrap();
 }
 
 fn user(address: &str) -> BareJid {
     BareJid::parse(address).unwrap()
+}
+
+/// What is told of nodes at services, rooms and push services.
+fn assert_elsewhere(data: &Value) {
+    let nodes: Vec<_> = data["nodes"].as_array().unwrap().iter().collect();
+    assert_eq!(nodes.len(), 1, "{nodes:?}");
+    assert_eq!(
+        (&nodes[0]["service"], &nodes[0]["id"]),
+        (&json!("pubsub.localhost"), &json!("item3."))
+    );
+    let relation = |node: &str, more: Value| {
+        let mut relation = json!({ "service": "pubsub.localhost", "node": node });
+        relation.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        relation
+    };
+    let relations = [
+        relation("theirs", json!({ "affiliation": "member" })),
+        relation("urn:x", json!({ "affiliation": "owner" })),
+        relation(
+            "theirs",
+            json!({ "subscription": "subscribed", "address": "romeo@localhost/orchard" }),
+        ),
+    ];
+    assert_eq!(data["node_relations"], json!(relations));
+    assert_eq!(data["rooms"].as_array().unwrap().len(), 250);
+    assert_eq!(data["rooms"][7]["room"], "r007@conference.localhost");
+    assert_eq!(data["rooms"][7]["affiliation"], "admin");
+    assert_eq!(data["rooms"][7]["nickname"], "Romeo");
+    let push = &data["push_registrations"];
+    assert_eq!(
+        (&push[0]["service"], &push[0]["device"]),
+        (&json!("push.example"), &json!("phone"))
+    );
+    assert_eq!(push.as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -184,36 +231,8 @@ async fn all_data_are_downloaded_page_by_page() {
     assert!(data["waiting"][0]["xml"].as_str().unwrap().contains("<body>away</body>"));
     assert_eq!(data["api_tokens"].as_array().unwrap().len(), 0);
     assert_eq!(data["invitations"].as_array().unwrap().len(), 1);
-    let nodes: Vec<_> = data["nodes"].as_array().unwrap().iter().collect();
-    assert_eq!(nodes.len(), 1, "{nodes:?}");
-    assert_eq!(
-        (&nodes[0]["service"], &nodes[0]["id"]),
-        (&json!("pubsub.localhost"), &json!("item3."))
-    );
-    let relation = |node: &str, more: Value| {
-        let mut relation = json!({ "service": "pubsub.localhost", "node": node });
-        relation.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        relation
-    };
-    let relations = [
-        relation("theirs", json!({ "affiliation": "member" })),
-        relation("urn:x", json!({ "affiliation": "owner" })),
-        relation(
-            "theirs",
-            json!({ "subscription": "subscribed", "address": "romeo@localhost/orchard" }),
-        ),
-    ];
-    assert_eq!(data["node_relations"], json!(relations));
-    assert_eq!(data["rooms"].as_array().unwrap().len(), 250);
-    assert_eq!(data["rooms"][7]["room"], "r007@conference.localhost");
-    assert_eq!(data["rooms"][7]["affiliation"], "admin");
-    assert_eq!(data["rooms"][7]["nickname"], "Romeo");
-    let push = &data["push_registrations"];
-    assert_eq!(
-        (&push[0]["service"], &push[0]["device"]),
-        (&json!("push.example"), &json!("phone"))
-    );
-    assert!(push.as_array().unwrap().len() == 1 && !page.body.contains("a secret"));
+    assert_elsewhere(&data);
+    assert!(!page.body.contains("a secret"));
     let messages = data["messages"].as_array().unwrap();
     assert_eq!(messages.len(), 450);
     assert!(messages[449]["xml"].as_str().unwrap().contains("<body>449</body>"));

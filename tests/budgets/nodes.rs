@@ -24,6 +24,8 @@ async fn an_account_with_5_000_nodes_asks_for_them_and_removes_one() {
             config: NodeConfig::default().to_text(),
             affiliations: Vec::new(),
             subscriptions: Vec::new(),
+            parents: Vec::new(),
+            has_root: false,
             items: 0,
         };
         let publication = Publication {

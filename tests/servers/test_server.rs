@@ -265,8 +265,10 @@ impl Two {
             hosts,
             more,
         };
-        let a = TestServer::start(plan("a.example", at_a, one, hosts("b.example", at_b))).await;
-        let b = TestServer::start(plan("b.example", at_b, other, hosts("a.example", at_a))).await;
+        // Boxed: a server is large.
+        let start = |plan| Box::pin(TestServer::start(plan));
+        let a = start(plan("a.example", at_a, one, hosts("b.example", at_b))).await;
+        let b = start(plan("b.example", at_b, other, hosts("a.example", at_a))).await;
         Self { a, b }
     }
 

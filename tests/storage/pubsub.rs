@@ -26,6 +26,8 @@ fn node(name: &str) -> PubSubNode {
         config: "{}".to_owned(),
         affiliations: vec![(romeo(), Affiliation::Owner)],
         subscriptions: Vec::new(),
+        parents: Vec::new(),
+        has_root: false,
         items: 0,
     }
 }
@@ -259,7 +261,8 @@ pub(crate) async fn nodes_are_listed_and_bounded(s: Arc<dyn Storage>) {
     assert_eq!(names(None, 9).await, ["a", "b", "c"]);
     assert_eq!(names(None, 2).await, ["a", "b"]);
     assert_eq!(names(Some("a"), 9).await, ["b", "c"]);
-    let summary = NodeSummary { name: "b".to_owned(), config: "{}".to_owned(), items: 0 };
+    let summary =
+        NodeSummary { name: "b".to_owned(), config: "{}".to_owned(), is_child: false, items: 0 };
     assert_eq!(pubsub.summary(&romeo(), "b").await.unwrap(), Some(summary));
     assert_eq!(pubsub.summary(&romeo(), "d").await.unwrap(), None);
     // A service has nodes, too.

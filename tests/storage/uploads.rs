@@ -190,7 +190,7 @@ pub(crate) async fn files_expire_and_slots_do(s: Arc<dyn Storage>) {
     let unused = slot(&romeo, 3);
     s.files().reserve(&unused, ROOMY).await.unwrap();
     assert_eq!(s.files().expired_slots(at(102), 9).await.unwrap(), []);
-    assert_eq!(s.files().expired_slots(at(103), 9).await.unwrap(), [unused.clone()]);
+    assert_eq!(s.files().expired_slots(at(103), 9).await.unwrap(), std::slice::from_ref(&unused));
     assert_eq!(s.files().remove_expired(at(103), 9).await.unwrap(), 0);
     assert!(s.files().give_up(unused.id, 10).await.unwrap());
     assert_eq!(s.files().expired_slots(at(103), 9).await.unwrap(), []);

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use waxwing::jid::BareJid;
 use waxwing::storage::{
-    Affiliation, ItemPage, ItemQuery, LastItemPage, NodeSubscription, NodeSummary, PubSubNode,
-    PubSubStore, Publication, Published, Result,
+    Affiliation, GraphBounds, ItemPage, ItemQuery, LastItemPage, LinkProblem, NodeLink,
+    NodeSubscription, NodeSummary, PubSubNode, PubSubStore, Publication, Published, Result,
 };
 
 use super::Faulty;
@@ -94,6 +94,28 @@ impl PubSubStore for Faulty {
 
     async fn purge(&self, owner: &BareJid, name: &str) -> Result<bool> {
         self.inner().pubsub().purge(owner, name).await
+    }
+
+    async fn link(
+        &self,
+        owner: &BareJid,
+        links: &[NodeLink],
+        bounds: GraphBounds,
+    ) -> Result<std::result::Result<(), LinkProblem>> {
+        self.inner().pubsub().link(owner, links, bounds).await
+    }
+
+    async fn children(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        limit: usize,
+    ) -> Result<Vec<NodeSummary>> {
+        self.inner().pubsub().children(owner, name, limit).await
+    }
+
+    async fn above(&self, owner: &BareJid, name: &str, limit: usize) -> Result<Vec<(String, u32)>> {
+        self.inner().pubsub().above(owner, name, limit).await
     }
 
     async fn delete(&self, owner: &BareJid, name: &str) -> Result<bool> {

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::place::Place;
-use super::{last_items, notify, subscription};
+use super::{hearing, last_items, notify, subscription};
 use crate::host::Cx;
 use crate::host::lifecycle::{Event, Listener};
 use crate::jid::BareJid;
@@ -100,7 +100,7 @@ async fn joined(
         let found = place.nodes.find(cx.server, &summary.name).await?;
         if let Some((node, config)) = found
             && place.affiliation(&jid, &node).is_none()
-            && notify::may_hear(cx, place, &jid, &node, &config).await?
+            && hearing::may_hear(cx, place, &jid, &node, &config).await?
         {
             last_items::to_sessions(cx.server, place, &node.name, &config, &wanting).await?;
         }

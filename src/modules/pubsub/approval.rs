@@ -98,7 +98,8 @@ pub(super) async fn answered(
     let (node, config) = place.own_node(cx, from, name).await?;
     let is_named =
         |s: &&NodeSubscription| s.jid == subscriber && subid.is_none_or(|subid| subid == s.subid);
-    let Some(pending) = node.subscriptions.iter().find(is_named).filter(|s| s.is_pending) else {
+    let mut waiting = node.subscriptions.iter().filter(|one| one.is_pending);
+    let Some(pending) = waiting.find(is_named) else {
         return Err(Halt::Drop("nobody waits for the answer: another owner may have given it"));
     };
     let state = allow.then_some(false);

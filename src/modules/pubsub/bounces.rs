@@ -1,9 +1,11 @@
 //! Events that could not be delivered (XEP-0060 §12.4): the subscription of an address that is not there ends.
 
 use super::place::Place;
+use super::sources::MAX_ABOVE;
 use crate::host::{Cx, Invalidation};
 use crate::jid::BareJid;
 use crate::ns;
+use crate::pubsub::headers;
 use crate::stanza::{ErrorKind, Message};
 use crate::storage;
 
@@ -14,15 +16,16 @@ pub async fn bounced(cx: &Cx<'_>, user: &BareJid, message: &Message) {
     Box::pin(end_subscription(cx, &Place::of(user.clone()), message)).await;
 }
 
-/// Ends the subscription with just this address, if the error contains the event, and with it the name of the node, and
-/// is permanent: `<gone/>`, or one of the type `cancel`.
+/// Ends the subscriptions with just this address, to the node and to the collections that the headers name, if the error
+/// contains the event, and with it the name of the node, and is permanent: `<gone/>`, or one of the type `cancel`.
 ///
 /// DEPARTS: XEP-0060 §12.4 – another server that is not found now may be found again, so `remote-server-not-found` ends
 /// nothing. Temporary errors are not counted either: a lost event has no other consequences.
 pub(super) async fn end_subscription(cx: &Cx<'_>, place: &Place, message: &Message) {
-    let Some(node) = node_of(message) else { return };
-    if let Err(error) = remove(cx, place, message, &node).await {
-        tracing::error!(owner = %place.owner, node, %error, "cannot end a subscription");
+    for node in nodes_of(message) {
+        if let Err(error) = remove(cx, place, message, &node).await {
+            tracing::error!(owner = %place.owner, node, %error, "cannot end a subscription");
+        }
     }
 }
 
@@ -38,14 +41,22 @@ async fn remove(cx: &Cx<'_>, place: &Place, message: &Message, name: &str) -> st
     Ok(())
 }
 
-/// The node whose event comes back with a permanent error.
-fn node_of(message: &Message) -> Option<String> {
-    let error = message.content.received_child(ns::CLIENT, "error")?;
+/// The nodes whose event comes back with a permanent error.
+fn nodes_of(message: &Message) -> Vec<String> {
+    let Some(error) = message.content.received_child(ns::CLIENT, "error") else { return vec![] };
     let says = |condition| error.has_child(ns::STANZA_ERRORS, condition);
     let is_cancel = error.attr("type").as_deref() == Some(ErrorKind::Cancel.as_str());
     if !says("gone") && (!is_cancel || says("remote-server-not-found")) {
-        return None;
+        return Vec::new();
     }
-    let event = message.content.received_child(ns::PUBSUB_EVENT, "event")?;
-    event.children().find_map(|child| child.attr("node").map(|node| node.into_owned()))
+    let event = message.content.received_child(ns::PUBSUB_EVENT, "event");
+    let node = event.and_then(|event| {
+        event.children().find_map(|child| child.attr("node").map(|node| node.into_owned()))
+    });
+    let headers = message.content.received_child(headers::NS, "headers");
+    let mut nodes: Vec<String> = node.into_iter().collect();
+    if let Some(headers) = headers.filter(|_| !nodes.is_empty()) {
+        nodes.extend(headers::collections(&headers).into_iter().take(MAX_ABOVE));
+    }
+    nodes
 }

@@ -1,12 +1,14 @@
 //! Creating nodes (XEP-0060 §8.1).
 
+use super::links::Changes;
+use super::node_events;
 use super::place::Place;
 use super::request::{Request, submitted};
 use crate::config::NodeCreators;
 use crate::host::{Cx, IqReply, TargetNode};
 use crate::jid::Jid;
 use crate::ns;
-use crate::payload::node_config::{NODE_CONFIG, NodeConfig};
+use crate::payload::node_config::{Links, NODE_CONFIG, NodeConfig};
 use crate::pubsub::error::Problem;
 use crate::random::random_id;
 use crate::session::SessionRef;
@@ -20,19 +22,30 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     let wanted = request.maybe_node()?;
     let is_instant = wanted.is_none();
     let name = wanted.unwrap_or_else(|| random_id().to_string());
-    let mut config = place.default_config_of(&name);
+    let (mut config, mut links) = (place.default_config_of(&name), Links::default());
     if let Some(configure) = request.companion("configure")?
         && let Some((form, _)) = submitted(&configure, NODE_CONFIG)?
     {
         config.apply(&form).map_err(Problem::from)?;
+        links = Links::of(&form);
     }
     if place.nodes.find(cx.server, &name).await?.is_some() {
         return Err(Problem::Exists.into());
     }
-    let new = new_node(cx, place, request.from, &name, &config);
-    if !place.nodes.create(cx, new.node).await? {
+    let mut node = new_node(cx, place, request.from, &name, &config).node;
+    let changes = Changes::wanted(cx, place, request.from, (&node, &config), &links).await?;
+    if !place.nodes.create(cx, node.clone()).await? {
         return Err(Problem::Exists.into());
     }
+    if let Err(error) = changes.make(cx, place).await {
+        cx.server.storage.pubsub().delete(&place.owner, &name).await?;
+        return Err(error);
+    }
+    if let Some((made, _)) = place.nodes.find(cx.server, &name).await? {
+        node = made;
+    }
+    node_events::created(cx, place, &node, &config).await?;
+    changes.tell(cx, place, Some(&name)).await?;
     let created = element("create").attr("node", &name);
     Ok(is_instant.then(|| element("pubsub").ns(ns::PUBSUB).child(created)))
 }

@@ -12,6 +12,7 @@ use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
 use crate::payload::disco::{Identity, Info, Item, ItemPage};
 use crate::payload::node_config::{AccessModel, NodeConfig};
 use crate::payload::result_set::{SetAnswer, SetRequest, Start};
+use crate::pubsub::headers;
 use crate::stanza::{Condition, StanzaError};
 use crate::storage::{Affiliation, ItemQuery, NodeSummary, PubSubNode, Which};
 
@@ -32,6 +33,10 @@ impl Discovery for OfAccount {
 /// What a node is. `None` if there is no such node, or the sender may not read it.
 pub(super) async fn node_info(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Info>, StanzaError> {
     let Some(name) = asked.node else { return Ok(None) };
+    if name == headers::NS {
+        let features = headers::NAMES.to_vec();
+        return Ok(Some(Info { features, ..Info::default() }));
+    }
     let place = Place::of(asked.to.to_bare());
     let Some((node, config)) = place.nodes.find(cx.server, name).await? else { return Ok(None) };
     let entity = place.entity(cx.server, asked.from, &node, &config).await?;
@@ -41,8 +46,9 @@ pub(super) async fn node_info(cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<In
     if !may_ask && entity.may_read(&config).is_err() {
         return Ok(None);
     }
+    let kind = if config.is_collection() { "collection" } else { "leaf" };
     Ok(Some(Info {
-        identities: vec![Identity { category: "pubsub", kind: "leaf", name: None }],
+        identities: vec![Identity { category: "pubsub", kind, name: None }],
         features: vec![ns::PUBSUB],
         forms: vec![metadata(&place, &node, &config)],
     }))
@@ -82,7 +88,8 @@ fn metadata(place: &Place, node: &PubSubNode, config: &NodeConfig) -> Form {
         .field(text("pubsub#publish_model", FieldKind::ListSingle, config.publish_model.as_str()))
 }
 
-/// The nodes of a place that the sender may read without being known, and the items of a node.
+/// The nodes of a place that are in no collection, those in a collection, or the items of a node: what the sender may
+/// see of them.
 pub(super) async fn items_of(
     cx: &Cx<'_>,
     asked: Asked<'_>,
@@ -90,7 +97,7 @@ pub(super) async fn items_of(
     let place = Place::of(asked.to.to_bare());
     match asked.node {
         None => Ok(Some(nodes(cx, &place, asked.from, None, usize::MAX).await?.0)),
-        Some(name) => items(cx, &place, asked.from, name).await,
+        Some(name) => in_node(cx, &place, asked.from, name).await,
     }
 }
 
@@ -129,8 +136,57 @@ pub(super) async fn page(
     Ok(ItemPage { items, set: (!is_whole).then_some(SetAnswer { page, count: None }) })
 }
 
-/// The nodes after a name that the sender may see, in the order of their names, at most so many, and whether there are
-/// more.
+/// Who looks at nodes, and what it may see of them.
+struct Viewer<'a> {
+    place: &'a Place,
+    is_owner: bool,
+    sees_presence: bool,
+    affiliated: Vec<(String, Affiliation)>,
+}
+
+impl<'a> Viewer<'a> {
+    async fn of(cx: &Cx<'_>, place: &'a Place, from: &Jid) -> Result<Self, StanzaError> {
+        let store = cx.server.storage.pubsub();
+        let is_owner = place.is_account() && place.is_of(from);
+        let affiliated = match is_owner {
+            true => Vec::new(),
+            false => store.affiliations_of(&place.owner, &from.to_bare()).await?,
+        };
+        let asks = place.is_account() && !is_owner;
+        let sees_presence = asks && cx.shows_presence(&place.owner, from).await?;
+        Ok(Self { place, is_owner, sees_presence, affiliated })
+    }
+
+    fn sees(&self, name: &str, config: &NodeConfig) -> bool {
+        let (is_account, affiliated) = (self.place.is_account(), &self.affiliated);
+        match affiliated.iter().find(|(node, _)| node == name).map(|(_, is)| *is) {
+            _ if self.is_owner => true,
+            Some(Affiliation::Outcast) => false,
+            // XEP-0163 §6.2: only what the contact may subscribe to or read.
+            Some(Affiliation::PublishOnly) => !is_account,
+            Some(_) => true,
+            None => match config.access_model {
+                AccessModel::Open | AccessModel::Authorize => self.sees_presence || !is_account,
+                AccessModel::Presence => self.sees_presence,
+                AccessModel::Roster | AccessModel::Whitelist => false,
+            },
+        }
+    }
+
+    /// A node, if it is seen.
+    fn item(&self, node: &NodeSummary) -> Option<Item> {
+        let config = NodeConfig::from_text(&node.config);
+        let title = Some(config.title.as_str()).filter(|title| !title.is_empty());
+        self.sees(&node.name, &config).then(|| Item {
+            node: Some(node.name.as_str().into()),
+            name: title.map(Into::into),
+            ..Item::of(self.place.owner.clone().into_jid())
+        })
+    }
+}
+
+/// The nodes after a name that the sender may see and that are in no collection, in the order of their names, at most
+/// so many, and whether there are more.
 async fn nodes(
     cx: &Cx<'_>,
     place: &Place,
@@ -139,41 +195,12 @@ async fn nodes(
     limit: usize,
 ) -> Result<(Vec<Item>, bool), StanzaError> {
     let store = cx.server.storage.pubsub();
-    let is_own = place.is_account() && place.is_of(from);
-    let affiliated = match is_own {
-        true => Vec::new(),
-        false => store.affiliations_of(&place.owner, &from.to_bare()).await?,
-    };
-    let sees = place.is_account() && !is_own && cx.shows_presence(&place.owner, from).await?;
-    let is_shown = |name: &str, config: &NodeConfig| match affiliated
-        .iter()
-        .find(|(node, _)| node == name)
-        .map(|(_, affiliation)| *affiliation)
-    {
-        Some(Affiliation::Outcast) => false,
-        // XEP-0163 §6.2: only what the contact may subscribe to or read.
-        Some(Affiliation::PublishOnly) => !place.is_account(),
-        Some(_) => true,
-        None => match config.access_model {
-            AccessModel::Open | AccessModel::Authorize => sees || !place.is_account(),
-            AccessModel::Presence => sees,
-            AccessModel::Roster | AccessModel::Whitelist => false,
-        },
-    };
-    let item = |node: &NodeSummary| {
-        let config = NodeConfig::from_text(&node.config);
-        let title = Some(config.title.as_str()).filter(|title| !title.is_empty());
-        (is_own || is_shown(&node.name, &config)).then(|| Item {
-            node: Some(node.name.as_str().into()),
-            name: title.map(Into::into),
-            ..Item::of(place.owner.clone().into_jid())
-        })
-    };
+    let viewer = Viewer::of(cx, place, from).await?;
     let (mut found, mut after) = (Vec::new(), after);
     loop {
         let some = store.nodes(&place.owner, after.as_deref(), MAX_LISTED).await?;
         let is_last = some.len() < MAX_LISTED;
-        for shown in some.iter().filter_map(&item) {
+        for shown in some.iter().filter(|one| !one.is_child).filter_map(|one| viewer.item(one)) {
             if found.len() == limit {
                 return Ok((found, true));
             }
@@ -186,7 +213,7 @@ async fn nodes(
     }
 }
 
-async fn items(
+async fn in_node(
     cx: &Cx<'_>,
     place: &Place,
     from: &Jid,
@@ -195,6 +222,11 @@ async fn items(
     let Some((node, config)) = place.nodes.find(cx.server, name).await? else { return Ok(None) };
     if place.entity(cx.server, from, &node, &config).await?.may_read(&config).is_err() {
         return Ok(None);
+    }
+    if config.is_collection() {
+        let children = cx.server.storage.pubsub().children(&place.owner, name, MAX_LISTED).await?;
+        let viewer = Viewer::of(cx, place, from).await?;
+        return Ok(Some(children.iter().filter_map(|child| viewer.item(child)).collect()));
     }
     let (max, max_bytes) = (MAX_LISTED, MAX_BYTES);
     let since = super::items::since(cx, &config);

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::place::Place;
 use super::request::Request;
 use super::{
-    affiliations, configure, create, items, options, owner_subscriptions, publish, retract,
-    subscribe,
+    affiliations, collections, configure, create, items, options, owner_subscriptions, publish,
+    retract, subscribe,
 };
 use crate::host::{Cx, IqHandler, IqReply};
 use crate::jid::Jid;
@@ -50,12 +50,13 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, iq: &Iq) -> IqReply {
         (false, IqKind::Set, "unsubscribe") => subscribe::unsubscribe(cx, place, &request).await,
         (false, IqKind::Get, "options") => options::get(cx, place, &request).await,
         (false, IqKind::Set, "options") => options::set(cx, place, &request).await,
-        (false, IqKind::Get, "default") => Ok(Some(options::default(&request))),
+        (false, IqKind::Get, "default") => options::default(cx, place, &request).await,
         (false, IqKind::Get, "subscriptions") => subscribe::list(cx, place, &request).await,
         (false, IqKind::Get, "affiliations") => affiliations::own(cx, place, &request).await,
         (true, IqKind::Get, "default") => configure::default(place, &request),
         (true, IqKind::Get, "configure") => configure::get(cx, place, &request).await,
         (true, IqKind::Set, "configure") => configure::set(cx, place, &request).await,
+        (true, IqKind::Set, "collection") => collections::link(cx, place, &request).await,
         (true, IqKind::Set, "delete") => configure::delete(cx, place, &request).await,
         (true, IqKind::Set, "purge") => configure::purge(cx, place, &request).await,
         (true, IqKind::Get, "affiliations") => affiliations::get(cx, place, &request).await,

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::ns;
+use crate::pubsub::headers;
 
 /// Features of accounts and of the service.
 pub(super) const OF_ALL: &[&str] = &[
@@ -13,6 +14,7 @@ pub(super) const OF_ALL: &[&str] = &[
     "http://jabber.org/protocol/pubsub#access-roster",
     "http://jabber.org/protocol/pubsub#access-whitelist",
     "http://jabber.org/protocol/pubsub#auto-create",
+    "http://jabber.org/protocol/pubsub#collections",
     "http://jabber.org/protocol/pubsub#config-node",
     "http://jabber.org/protocol/pubsub#config-node-max",
     "http://jabber.org/protocol/pubsub#create-and-configure",
@@ -27,7 +29,9 @@ pub(super) const OF_ALL: &[&str] = &[
     "http://jabber.org/protocol/pubsub#member-affiliation",
     META_DATA,
     "http://jabber.org/protocol/pubsub#modify-affiliations",
+    "http://jabber.org/protocol/pubsub#multi-collections",
     "http://jabber.org/protocol/pubsub#multi-items",
+    "http://jabber.org/protocol/pubsub#multi-subscribe",
     "http://jabber.org/protocol/pubsub#outcast-affiliation",
     "http://jabber.org/protocol/pubsub#persistent-items",
     "http://jabber.org/protocol/pubsub#publish",
@@ -43,14 +47,17 @@ pub(super) const OF_ALL: &[&str] = &[
     "http://jabber.org/protocol/pubsub#retrieve-items",
     "http://jabber.org/protocol/pubsub#retrieve-subscriptions",
     "http://jabber.org/protocol/pubsub#rsm",
+    "http://jabber.org/protocol/pubsub#shim",
     "http://jabber.org/protocol/pubsub#subscribe",
     "http://jabber.org/protocol/pubsub#subscription-notifications",
     "http://jabber.org/protocol/pubsub#subscription-options",
+    headers::NS,
 ];
 
-/// Features of the service: those of all places, and that it has a command.
-pub(super) static OF_SERVICE: LazyLock<Vec<&str>> =
-    LazyLock::new(|| OF_ALL.iter().copied().chain([ns::COMMANDS]).collect());
+/// Features of the service: those of all places, that it has a command, and that it looks at the presence of subscribers.
+pub(super) static OF_SERVICE: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    OF_ALL.iter().copied().chain([PRESENCE_NOTIFICATIONS, ns::COMMANDS]).collect()
+});
 
 /// Features of the host. It has no nodes, but its accounts have (XEP-0163 §6.1).
 ///
@@ -63,12 +70,14 @@ pub(super) const OF_HOST: &[&str] =
 pub(super) const OF_ACCOUNTS: &[&str] = &[
     "http://jabber.org/protocol/pubsub#auto-subscribe",
     "http://jabber.org/protocol/pubsub#filtered-notifications",
-    "http://jabber.org/protocol/pubsub#presence-notifications",
+    PRESENCE_NOTIFICATIONS,
+    // §9.1: subscriptions by presence are those of contacts to accounts.
     "http://jabber.org/protocol/pubsub#presence-subscribe",
     // §9: an account has nodes.
     "http://jabber.org/protocol/pubsub#pubsub-on-a-jid",
 ];
 
+const PRESENCE_NOTIFICATIONS: &str = "http://jabber.org/protocol/pubsub#presence-notifications";
 /// Also the node of the command (XEP-0060 §8.7).
 pub(super) const GET_PENDING: &str = "http://jabber.org/protocol/pubsub#get-pending";
 /// Also the `FORM_TYPE` of what is told of a node (XEP-0060 §16.4.3).

@@ -9,7 +9,7 @@ use crate::payload::node_config::{MAX_ITEMS, NodeConfig};
 use crate::payload::result_set::{SetAnswer, SetRequest, Start};
 use crate::pubsub::error::Problem;
 use crate::pubsub::event;
-use crate::storage::{ItemPage, ItemQuery, Which};
+use crate::storage::{ItemPage, ItemQuery, PubSubNode, Which};
 use crate::xml::element;
 
 /// Answers with items: those that are named, or the newest, or a page (XEP-0059).
@@ -32,13 +32,10 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     }
     let (node, config) = place.node(cx, &name).await?;
     place.entity(cx.server, request.from, &node, &config).await?.may_read(&config)?;
-    // §6.5.9.2
-    if let Some(subid) = request.action.attr("subid").filter(|subid| !subid.is_empty()) {
-        let mut own = node.subscriptions.iter();
-        let from = request.from.bare_str();
-        if !own.any(|one| one.subid == *subid && one.jid.bare_str() == from) {
-            return Err(Problem::InvalidSubid.into());
-        }
+    check_subid(&node, request)?;
+    if config.is_collection() {
+        // XEP-0248 §6.2.3: its children are found and read one by one.
+        return Err(Problem::Unsupported("retrieve-items").into());
     }
     if !config.persist_items {
         return Err(Problem::NotPersistent.into());
@@ -65,6 +62,21 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     let is_cut = (page.items.len() as u64) < page.count.min(most as u64);
     let tells_set = ids.is_empty() && (set.is_some() || is_cut);
     Ok(Some(if tells_set { answer.child(set_of(&page).to_node()) } else { answer }))
+}
+
+/// Whoever has several subscriptions says which one is meant, and none names one that is not there (§6.5.9.1, §6.5.9.2).
+fn check_subid(node: &PubSubNode, request: &Request<'_>) -> Result<(), Problem> {
+    let from = request.from;
+    let own = || node.subscriptions.iter().filter(|one| one.jid.bare_str() == from.bare_str());
+    if let Some(subid) = request.action.attr("subid").filter(|subid| !subid.is_empty()) {
+        let is_known = own().any(|one| one.subid == *subid);
+        return if is_known { Ok(()) } else { Err(Problem::InvalidSubid) };
+    }
+    let several = |jid: &str| own().filter(|one| one.jid.as_str() == jid).nth(1).is_some();
+    match several(from.as_str()) || several(from.bare_str()) {
+        true => Err(Problem::SubidRequired),
+        false => Ok(()),
+    }
 }
 
 /// Items that were published before this moment are too old.

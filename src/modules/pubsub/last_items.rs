@@ -11,7 +11,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use rustc_hash::FxHashMap;
 
-use super::notify::kind;
+use super::hearing::kind;
 use super::place::Place;
 use super::recipients;
 use crate::host::{Cx, Invalidation, ServerState, SharedState, stanza_log};
@@ -292,6 +292,8 @@ mod tests {
                 config: NodeConfig::default().to_text(),
                 affiliations: vec![(owner.clone(), Affiliation::Owner)],
                 subscriptions: Vec::new(),
+                parents: Vec::new(),
+                has_root: false,
                 items: 0,
             };
             let publication = Publication {

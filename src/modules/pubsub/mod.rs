@@ -6,28 +6,35 @@ mod access;
 mod affiliations;
 mod approval;
 mod bounces;
+mod collections;
 mod configure;
 mod create;
+mod delivery;
 mod disco;
 mod dispatch;
 mod features;
 mod get_pending;
+mod hearing;
 mod items;
 mod last_item_delivery;
 mod last_item_sender;
 mod last_item_walk;
 mod last_items;
+mod links;
+mod node_events;
 mod notify;
 mod options;
 mod owner_subscriptions;
 mod ownerless;
 mod place;
+mod presences;
 mod publish;
 mod recipients;
 mod remote_last_items;
 mod request;
 mod retract;
 mod service;
+mod sources;
 mod subscribe;
 mod subscriber_online;
 mod subscription;
@@ -53,9 +60,11 @@ impl Module for PubSub {
             summary: "Keeps and publishes data of accounts and of a service, in nodes",
             xeps: &[
                 Xep { number: 60, version: "1.30.0", status: Status::Partial },
+                Xep { number: 131, version: "1.2", status: Status::Partial },
                 Xep { number: 163, version: "1.2.2", status: Status::Complete },
                 Xep { number: 222, version: "1.0", status: Status::Complete },
                 Xep { number: 223, version: "1.1.1", status: Status::Complete },
+                Xep { number: 248, version: "0.5.0", status: Status::Complete },
             ],
         }
     }
@@ -89,6 +98,7 @@ impl Module for PubSub {
         on.listener(EventKind::SessionUnavailable, &last_item_sender::Sender);
         on.shared(last_items::LastItems::default());
         on.shared(last_item_delivery::Deliveries::default());
+        on.shared(presences::Presences::default());
         on.service(Arc::new(service::PubSubService));
     }
 

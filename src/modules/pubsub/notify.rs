@@ -3,23 +3,25 @@
 //!
 //! The event is written once. All sessions share it.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use async_trait::async_trait;
 use rustc_hash::FxHashSet;
 
+use super::delivery::Outgoing;
 use super::place::Place;
-use super::recipients;
+use super::sources::{self, Source};
+use super::{hearing, node_events, recipients};
 use crate::host::lifecycle::{Event, Listener};
 use crate::host::{Changed, Cx, NodeChange, RemoteInterests, block_list, contact_list, stanza_log};
 use crate::jid::{BareJid, FullJid, Jid};
 use crate::ns;
-use crate::payload::node_config::{AccessModel, ItemReply, NodeConfig, NotificationType};
+use crate::payload::node_config::{AccessModel, ItemReply, NodeConfig};
 use crate::pubsub::event;
-use crate::pubsub::options::Options;
+use crate::pubsub::options::EventsOf;
 use crate::session::SessionRef;
-use crate::stanza::{Content, MessageKind, Stanza, StanzaError};
-use crate::storage::{Affiliation, NodeSubscription, PubSubNode};
+use crate::stanza::{Content, StanzaError};
+use crate::storage::{Affiliation, PubSubNode};
 use crate::xml::{Node, element};
 
 /// Tells of changes.
@@ -36,76 +38,45 @@ impl Listener for Notifier {
 }
 
 async fn notify(cx: &mut Cx<'_>, change: &NodeChange) -> Result<(), StanzaError> {
+    let place = Place::of(change.owner.clone());
     let config = &change.config;
+    let mut node = Cow::Borrowed(&*change.node);
+    if matches!(change.what, Changed::Published { is_new: true, .. }) {
+        // Only the store knows who hears of nodes that are made.
+        if let Some((made, _)) = place.nodes.find(cx.server, &change.node.name).await? {
+            node = Cow::Owned(made);
+        }
+        node_events::created(cx, &place, &node, config).await?;
+    }
     let Some(event) = event_of(change).filter(|_| config.deliver_notifications) else {
         return Ok(());
     };
-    let place = Place::of(change.owner.clone());
     let mut content = Content::from(event);
     if let Some(addresses) = reply_to(change) {
         content.add(&addresses);
     }
-    let message = recipients::message(&place, kind(config), content.clone());
-    let stanza = Arc::new(Stanza::Message(message));
+    let what = match change.what {
+        Changed::Configured | Changed::Deleted(_) => EventsOf::Nodes,
+        Changed::Published { .. } | Changed::Purged | Changed::Retracted { .. } => EventsOf::Items,
+    };
+    let mut event = Outgoing::new(&place, (&*node, config), content, what);
+    event.names_subscriptions = what == EventsOf::Items && !matches!(change.what, Changed::Purged);
+    event.is_end = matches!(change.what, Changed::Deleted(_));
     let mut told: FxHashSet<FullJid> = FxHashSet::default();
     if place.is_account() {
-        for session in interested(cx, &place, &change.node, config).await? {
+        for session in interested(cx, &place, &node, config).await? {
             // A session that ends, or does not read, does not need it.
-            stanza_log::give(&session, &stanza).ok();
+            stanza_log::give(&session, &event.stanza).ok();
             told.insert(session.jid().clone());
         }
-        for client in interested_remotes(cx, &place, &change.node, config).await? {
+        for client in interested_remotes(cx, &place, &node, config).await? {
             told.extend(client.to_full());
-            recipients::send(cx, &place, client, kind(config), content.clone());
+            recipients::send(cx, &place, client, hearing::kind(config), event.content.clone());
         }
     }
-    // Those of single clients come first: then the user is not told again.
-    let mut subscriptions: Vec<_> = change.node.subscriptions.iter().collect();
-    subscriptions.sort_by_key(|subscription| subscription.jid.is_bare());
-    for subscription in subscriptions {
-        let jid = &subscription.jid;
-        let may_hear = match (subscription.is_pending, &change.what) {
-            // Since then the access model, an affiliation, a roster or a block list may have changed.
-            (false, _) => may_hear(cx, &place, jid, &change.node, config).await?,
-            // §8.4.2: pending subscribers are told, too; otherwise they would wait for ever.
-            (true, Changed::Deleted(_)) => !is_blocked(cx, &place, jid).await?,
-            (true, _) => false,
-        };
-        if !may_hear {
-            continue;
-        }
-        to_subscriber(cx, &place, subscription, config, &stanza, &content, &mut told);
-    }
-    Ok(())
-}
-
-/// Whether a subscriber may still read the node, and neither side has blocked the other (XEP-0191 §3.3).
-pub(super) async fn may_hear(
-    cx: &Cx<'_>,
-    place: &Place,
-    subscriber: &Jid,
-    node: &PubSubNode,
-    config: &NodeConfig,
-) -> Result<bool, StanzaError> {
-    let entity = place.entity(cx.server, subscriber, node, config).await?;
-    Ok(entity.may_read(config).is_ok() && !is_blocked(cx, place, subscriber).await?)
-}
-
-/// Whether an account and a subscriber are blocked from each other (XEP-0191 §3.3).
-async fn is_blocked(cx: &Cx<'_>, place: &Place, subscriber: &Jid) -> Result<bool, StanzaError> {
-    if !place.is_account() || place.is_of(subscriber) {
-        return Ok(false);
-    }
-    let blocked = block_list::of(cx.server, &place.owner).await?;
-    if block_list::keeps_out(&blocked, &place.owner, subscriber) {
-        return Ok(true);
-    }
-    let user = subscriber.to_bare();
-    if cx.server.host(user.domain()).is_none() {
-        return Ok(false);
-    }
-    let blocked = block_list::of(cx.server, &user).await?;
-    Ok(block_list::keeps_out(&blocked, &user, &place.owner.clone().into_jid()))
+    let mut sources = vec![Source::of_node(&node, config)];
+    sources.extend(sources::above(cx, &place, &node).await?);
+    event.tell(cx, &place, &sources, &mut told).await
 }
 
 /// The event for a change, if the configuration wants that subscribers are told.
@@ -123,14 +94,6 @@ fn event_of(change: &NodeChange) -> Option<Node> {
         }
         _ => return None,
     })
-}
-
-/// The type of the message.
-pub(super) fn kind(config: &NodeConfig) -> MessageKind {
-    match config.notification_type {
-        NotificationType::Headline => MessageKind::Headline,
-        NotificationType::Normal => MessageKind::Normal,
-    }
 }
 
 /// To whom replies go (XEP-0033 §4).
@@ -219,51 +182,4 @@ async fn readers(
         }
     }
     Ok(readers)
-}
-
-/// Sends an event to a subscriber, as its options and the node say.
-fn to_subscriber(
-    cx: &mut Cx<'_>,
-    place: &Place,
-    subscription: &NodeSubscription,
-    config: &NodeConfig,
-    stanza: &Arc<Stanza>,
-    content: &Content,
-    told: &mut FxHashSet<FullJid>,
-) {
-    let options = Options::from_text(&subscription.options);
-    if !options.deliver {
-        return;
-    }
-    let to = &subscription.jid;
-    let is_local = cx.server.host(to.domain()).is_some();
-    if place.is_account() && to.is_bare() && options.show_values.is_empty() {
-        // XEP-0163 §4.3.2: the clients that are interested were told, and no other one is.
-        let user = to.to_bare();
-        if told.iter().any(|session| session.to_bare() == user) {
-            return;
-        }
-    }
-    if is_local && (config.presence_based_delivery || !options.show_values.is_empty()) {
-        for session in cx.server.sessions.available(&to.to_bare()) {
-            let is_meant = to.is_bare() || session.jid().as_str() == to.as_str();
-            if is_meant && shows(&session, &options) && told.insert(session.jid().clone()) {
-                stanza_log::give(&session, stanza).ok();
-            }
-        }
-        return;
-    }
-    if to.to_full().is_some_and(|full| !told.insert(full)) {
-        return;
-    }
-    recipients::send(cx, place, to.clone(), kind(config), content.clone());
-}
-
-/// Whether the presence of a session is one of those that a subscriber wants (§6.3).
-pub(super) fn shows(session: &SessionRef, options: &Options) -> bool {
-    let kept = session.available();
-    let Some(presence) = kept.and_then(|kept| kept.unpacked()) else { return false };
-    let show = presence.content.received_child(ns::CLIENT, "show");
-    let show = show.map_or_else(|| "online".to_owned(), |show| show.text().trim().to_owned());
-    options.show_values.is_empty() || options.show_values.contains(&show)
 }

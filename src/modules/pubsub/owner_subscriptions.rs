@@ -22,7 +22,8 @@ pub(super) async fn get(cx: &Cx<'_>, place: &Place, request: &Request<'_>) -> Iq
     Ok(Some(element("pubsub").ns(ns::PUBSUB_OWNER).child(list)))
 }
 
-/// Changes subscriptions: those that are named. Each subscriber is told. Entries that are not possible are answered as
+/// Changes subscriptions: those that are named, which are all of an address if it has several and an entry names none of
+/// them. Each subscriber is told. Entries that are not possible are answered as
 /// they are, and all others are changed (§8.8.2.4).
 pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -> IqReply {
     let name = request.node()?;
@@ -33,23 +34,23 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
         let text = one.attr("jid").ok_or(Problem::Malformed)?;
         let Some(word) = one.attr("subscription") else { continue };
         let Ok(jid) = Jid::parse(&text) else {
-            refused.push(Problem::NotAcceptable, none(&text));
+            refused.push(Problem::NotAcceptable, vec![none(&text)]);
             continue;
         };
         let subid = one.attr("subid");
         let is_named = |s: &&NodeSubscription| {
             s.jid == jid && subid.as_ref().is_none_or(|subid| **subid == s.subid)
         };
-        let old = node.subscriptions.iter().find(is_named).cloned();
-        if changes
-            .iter()
-            .any(|(one, _)| one.jid == jid && (subid.is_none() || old.as_ref() == Some(one)))
-        {
+        let old: Vec<_> = node.subscriptions.iter().filter(is_named).cloned().collect();
+        if changes.iter().any(|(one, _)| one.jid == jid && (subid.is_none() || old.contains(one))) {
             return Err(Problem::Malformed.into());
         }
-        let as_it_is = || old.as_ref().map_or_else(|| none(jid.as_str()), subscription::written);
+        let as_it_is = || match old.is_empty() {
+            true => vec![none(jid.as_str())],
+            false => old.iter().map(subscription::written).collect(),
+        };
         let is_pending = match &*word {
-            "none" if old.is_some() => None,
+            "none" if !old.is_empty() => None,
             "pending" => Some(true),
             "subscribed" => Some(false),
             _ => {
@@ -57,14 +58,14 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
                 continue;
             }
         };
-        if old.is_none() && subid.is_some() {
+        if old.is_empty() && subid.is_some() {
             refused.push(Problem::NotAcceptable, as_it_is());
             continue;
         }
         let of_user = |s: &NodeSubscription| s.jid.bare_str() == jid.bare_str();
         let known = node.subscriptions.iter().filter(|s| of_user(s)).count();
         let added = changes.iter().filter(|(s, _)| of_user(s) && !node.subscriptions.contains(s));
-        if old.is_none() && known + added.count() >= subscribe::MAX_OWN {
+        if old.is_empty() && known + added.count() >= subscribe::MAX_OWN {
             refused.push(Problem::TooManySubscriptions, as_it_is());
             continue;
         }
@@ -74,7 +75,8 @@ pub(super) async fn set(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>) -
             is_pending: false,
             options: String::new(),
         };
-        changes.push((old.unwrap_or_else(new), is_pending));
+        let made = old.is_empty().then(new);
+        changes.extend(old.into_iter().chain(made).map(|one| (one, is_pending)));
     }
     check_unasked(cx, &node, request.from, &changes)?;
     for (subscription, is_pending) in changes {
@@ -91,8 +93,8 @@ struct Refused {
 }
 
 impl Refused {
-    fn push(&mut self, problem: Problem, as_it_is: Node) {
-        self.entries.push(as_it_is);
+    fn push(&mut self, problem: Problem, as_it_is: Vec<Node>) {
+        self.entries.extend(as_it_is);
         // "which SHOULD be <not-acceptable/>", unless all have failed for a better reason.
         let is_same = self.problem.is_none_or(|known| known == problem);
         self.problem = Some(if is_same { problem } else { Problem::NotAcceptable });

@@ -82,6 +82,9 @@ fn read(
 ) -> Result<Vec<PubSubItem>, StanzaError> {
     let elements: Vec<_> =
         request.action.children().filter(|child| child.is(ns::PUBSUB, "item")).collect();
+    if config.is_collection() {
+        return Err(Problem::Unsupported("publish").into());
+    }
     let only_notifies = !config.persist_items && !config.deliver_payloads;
     if only_notifies && !elements.is_empty() {
         return Err(Problem::ItemForbidden.into());

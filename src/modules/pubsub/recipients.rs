@@ -47,7 +47,7 @@ pub(super) fn tell_owners(
     subscription: &NodeSubscription,
     state: &str,
 ) {
-    let event = event::subscription(&node.name, subscription.jid.as_str(), state);
+    let event = event::subscription(&node.name, subscription, state);
     to_owners(cx, place, node, MessageKind::Headline, &event);
 }
 
@@ -59,7 +59,7 @@ pub(super) fn tell_subscriber(
     subscription: &NodeSubscription,
     state: &str,
 ) {
-    let event = event::subscription(name, subscription.jid.as_str(), state);
+    let event = event::subscription(name, subscription, state);
     let to = subscription.jid.clone();
     send(cx, place, to, MessageKind::Headline, Content::from(event));
 }

@@ -27,6 +27,9 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     if !entity.may_publish(&config) {
         return Err(Problem::Forbidden.into());
     }
+    if config.is_collection() {
+        return Err(Problem::Unsupported("delete-items").into());
+    }
     if !config.persist_items {
         return Err(Problem::NotPersistent.into());
     }

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 
 use super::place::Place;
-use super::{approval, disco, dispatch, features, get_pending};
+use super::{approval, disco, dispatch, features, get_pending, presences};
 use crate::host::{Asked, Cx, Discovery, Halt, Reply, Service, ServiceDomain};
 use crate::ns;
 use crate::payload::disco::{Identity, Info, ItemPage};
 use crate::payload::result_set::SetRequest;
-use crate::stanza::{Condition, Iq, Message, StanzaError};
+use crate::stanza::{Condition, Iq, Message, Presence, StanzaError};
 
 /// The service. Its nodes belong to those who have created them.
 pub(super) struct PubSubService;
@@ -63,6 +63,15 @@ impl Service for PubSubService {
             return Err(Condition::ServiceUnavailable.into());
         }
         approval::answered(cx, &Place::of(at.jid.to_bare()), &message).await
+    }
+
+    async fn presence(
+        &self,
+        cx: &mut Cx<'_>,
+        at: &ServiceDomain,
+        presence: Presence,
+    ) -> Result<(), Halt> {
+        presences::arrived(cx, at, &presence).await
     }
 }
 

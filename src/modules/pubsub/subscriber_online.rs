@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::last_item_delivery::Deliveries;
 use super::place::Place;
 use super::service::PREFIX;
-use super::{last_item_walk, last_items, notify};
+use super::{hearing, last_item_walk, last_items};
 use crate::host::lifecycle::{Event, Listener};
 use crate::host::{Cx, ServerState};
 use crate::jid::{BareJid, Jid};
@@ -58,7 +58,7 @@ fn is_for(subscription: &NodeSubscription, session: &SessionRef) -> bool {
     !subscription.is_pending
         && options.deliver
         && (to.is_bare() || to.as_str() == session.jid().as_str())
-        && notify::shows(session, &options)
+        && hearing::shows(session, &options)
 }
 
 /// A subscriber who has come online.

@@ -15,11 +15,12 @@ use crate::xml::{Node, element};
 pub(super) async fn store(
     cx: &Cx<'_>,
     place: &Place,
-    name: &str,
+    (name, config): (&str, &NodeConfig),
     subscription: &NodeSubscription,
 ) -> Result<(), StanzaError> {
     let store = cx.server.storage.pubsub();
-    match store.put_subscription(&place.owner, name, subscription, MAX_SUBSCRIPTIONS).await {
+    let limit = if config.is_collection() { MAX_OF_COLLECTION } else { MAX_SUBSCRIPTIONS };
+    match store.put_subscription(&place.owner, name, subscription, limit).await {
         Ok(true) => {}
         Ok(false) => return Err(Problem::NotFound.into()),
         Err(StorageError::Limit(_)) => return Err(Problem::TooManySubscriptions.into()),
@@ -46,7 +47,7 @@ pub(super) async fn change(
     };
     let was_pending = old.is_pending;
     let new = NodeSubscription { is_pending, ..old };
-    store(cx, place, name, &new).await?;
+    store(cx, place, (name, config), &new).await?;
     recipients::tell_subscriber(cx, place, name, &new, state(&new));
     if was_pending && !is_pending {
         // §12.10
@@ -114,3 +115,5 @@ pub(super) fn state(subscription: &NodeSubscription) -> &'static str {
 
 /// Subscriptions to one node, at most.
 const MAX_SUBSCRIPTIONS: u32 = 10_000;
+/// Subscriptions to one collection, at most: an event of a node goes to those of all collections above it, too.
+const MAX_OF_COLLECTION: u32 = 1000;

@@ -1,5 +1,6 @@
 //! The fields of a configuration in forms.
 
+use super::collection::{Association, Links};
 use super::{
     AccessModel, ConfigError, ItemReply, MAX_PAYLOAD, NODE_CONFIG, NodeConfig, NodeFull,
     NotificationType, PublishModel, SendLast,
@@ -8,10 +9,12 @@ use crate::jid::Jid;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
 
 impl NodeConfig {
-    /// The form with the values of this configuration (XEP-0060 §8.2).
-    pub fn to_form(&self, kind: FormKind) -> Form {
+    /// The form with the values of this configuration (XEP-0060 §8.2), and with the parents and children of the node
+    /// as far as they are known (XEP-0248 §7.2.1).
+    pub fn to_form(&self, kind: FormKind, links: &Links) -> Form {
         let mut form = Form::new(kind).form_type(NODE_CONFIG);
-        for (var, field_kind, label) in FIELDS {
+        let of_other = if self.is_collection() { OF_LEAVES } else { OF_COLLECTIONS };
+        for (var, field_kind, label) in FIELDS.iter().filter(|(var, ..)| !of_other.contains(var)) {
             let mut field = Field::new(var, *field_kind);
             if kind == FormKind::Form {
                 field = field.label(label);
@@ -19,7 +22,8 @@ impl NodeConfig {
                     field = field.option(option, option);
                 }
             }
-            form = form.field(field.values(self.get(var)));
+            let values = if Links::VARS.contains(var) { links.get(var) } else { self.get(var) };
+            form = form.field(field.values(values));
         }
         form
     }
@@ -44,7 +48,7 @@ impl NodeConfig {
                 vec![self.max_items.map_or_else(|| "max".to_owned(), |max| max.to_string())]
             }
             "pubsub#max_payload_size" => vec![self.max_payload_size.to_string()],
-            "pubsub#node_type" => word("leaf"),
+            "pubsub#node_type" => word(if self.is_collection() { "collection" } else { "leaf" }),
             "pubsub#notification_type" => word(self.notification_type.as_str()),
             "pubsub#notify_config" => flag(self.notify_config),
             "pubsub#notify_delete" => flag(self.notify_delete),
@@ -59,13 +63,13 @@ impl NodeConfig {
             "pubsub#subscribe" => flag(self.subscribe),
             "pubsub#title" => text(&self.title),
             "pubsub#type" => text(&self.payload_type),
-            _ => Vec::new(),
+            _ => self.get_of_collection(var),
         }
     }
 
     /// Sets a field. A field without a value stays, unless it may be empty.
     pub(super) fn set(&mut self, var: &str, values: &[String]) -> Result<(), ConfigError> {
-        if self.set_list(var, values)? {
+        if self.set_list(var, values)? || self.set_of_collection(var, values)? {
             return Ok(());
         }
         let value = match values {
@@ -86,6 +90,7 @@ impl NodeConfig {
             },
             // Transformations that this server does not do; events contain the payloads as they are.
             "pubsub#body_xslt" | "pubsub#dataform_xslt" => {}
+            // A publication puts no node into a collection.
             "pubsub#collection" | "pubsub#children" => match value {
                 "" => {}
                 _ => return Err(ConfigError::Value),
@@ -107,8 +112,8 @@ impl NodeConfig {
                 let bytes: u64 = value.parse().map_err(|_| ConfigError::Value)?;
                 self.max_payload_size = bytes.min(MAX_PAYLOAD.into()) as u32;
             }
-            "pubsub#node_type" if value == "collection" => return Err(ConfigError::Collection),
-            "pubsub#node_type" => word((value == "leaf").then_some(()))?,
+            // See `set_kind`.
+            "pubsub#node_type" => {}
             "pubsub#notification_type" => {
                 self.notification_type = word(NotificationType::parse(value))?;
             }
@@ -155,7 +160,7 @@ impl NodeConfig {
     }
 }
 
-fn word<T>(value: Option<T>) -> Result<T, ConfigError> {
+pub(super) fn word<T>(value: Option<T>) -> Result<T, ConfigError> {
     value.ok_or(ConfigError::Value)
 }
 
@@ -180,7 +185,10 @@ fn options(var: &str) -> Vec<&'static str> {
         "pubsub#itemreply" => {
             [NOBODY].into_iter().chain(ItemReply::ALL.iter().map(|one| one.as_str())).collect()
         }
-        "pubsub#node_type" => vec!["leaf"],
+        "pubsub#children_association_policy" => {
+            Association::WORDS.iter().map(|(word, _)| *word).collect()
+        }
+        "pubsub#node_type" => vec!["collection", "leaf"],
         "pubsub#notification_type" => {
             NotificationType::ALL.iter().map(|one| one.as_str()).collect()
         }
@@ -194,13 +202,40 @@ fn options(var: &str) -> Vec<&'static str> {
 /// Replies go to nobody.
 const NOBODY: &str = "none";
 
-use FieldKind::{Boolean, JidMulti, ListMulti, ListSingle, TextSingle};
+/// Fields that collections have not: they have no items.
+const OF_LEAVES: &[&str] = &[
+    "pubsub#item_expire",
+    "pubsub#itemreply",
+    "pubsub#max_items",
+    "pubsub#max_payload_size",
+    "pubsub#notify_retract",
+    "pubsub#persist_items",
+    "pubsub#publish_model",
+    "pubsub#publish_node_full",
+    "pubsub#send_last_published_item",
+    "pubsub#type",
+];
+
+/// Fields that leaves have not.
+const OF_COLLECTIONS: &[&str] = &[
+    "pubsub#children",
+    "pubsub#children_association_policy",
+    "pubsub#children_association_whitelist",
+    "pubsub#children_max",
+];
+
+use FieldKind::{Boolean, JidMulti, ListMulti, ListSingle, TextMulti, TextSingle};
 
 /// Names, types and labels.
 const FIELDS: &[(&str, FieldKind, &str)] = &[
     ("pubsub#title", TextSingle, "A short name for the node"),
     ("pubsub#description", TextSingle, "A description of the node"),
     ("pubsub#node_type", ListSingle, "The kind of node"),
+    ("pubsub#collection", TextMulti, "The collections in which the node is"),
+    ("pubsub#children", TextMulti, "The nodes in the collection"),
+    ("pubsub#children_association_policy", ListSingle, "Who may put nodes into the collection"),
+    ("pubsub#children_association_whitelist", JidMulti, "Who may, if a list says it"),
+    ("pubsub#children_max", TextSingle, "Nodes in the collection, at most"),
     ("pubsub#type", TextSingle, "The namespace of the payloads"),
     // XEP-0060 §16.4.4. There are no options: any language tag will do.
     ("pubsub#language", ListSingle, "The language of the node"),

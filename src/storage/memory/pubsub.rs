@@ -3,76 +3,24 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::pubsub_link;
 use super::pubsub_node::StoredNode;
 use super::pubsub_page::page;
-use super::state::Owner;
 use super::storage::MemoryStorage;
 use crate::jid::BareJid;
-use crate::storage::pubsub::{
-    PUBSUB_AFFILIATIONS, PUBSUB_NODES, PUBSUB_SHARE, PUBSUB_SUBSCRIPTIONS, node_bytes,
-};
+use crate::storage::pubsub::{PUBSUB_AFFILIATIONS, PUBSUB_SUBSCRIPTIONS};
 use crate::storage::{
-    Affiliation, ItemPage, ItemQuery, LAST_PAYLOAD, LastItem, LastItemPage, NodeSubscription,
-    NodeSummary, PubSubItem, PubSubNode, PubSubStore, Publication, PublishAt, Published, Result,
-    StorageError,
+    Affiliation, GraphBounds, ItemPage, ItemQuery, LAST_PAYLOAD, LastItem, LastItemPage,
+    LinkProblem, NodeLink, NodeSubscription, NodeSummary, PubSubNode, PubSubStore, Publication,
+    PublishAt, Published, ROOT_NODE, Result, StorageError,
 };
-
-impl Owner {
-    fn publish(
-        &mut self,
-        default: u64,
-        name: &str,
-        new: &Publication,
-    ) -> Result<Option<Published>> {
-        let made = match (self.nodes.get(name), &new.at) {
-            (Some(node), PublishAt::Existing(created)) if node.node.created == *created => None,
-            (Some(_), _) | (None, PublishAt::Existing(_)) => return Ok(None),
-            (None, PublishAt::New(_)) if self.nodes.len() >= new.max_nodes as usize => {
-                return Err(StorageError::Limit(PUBSUB_NODES));
-            }
-            (None, PublishAt::New(node)) => Some(StoredNode::new(node)),
-        };
-        let created = made.is_some();
-        let Some(node) = made.as_ref().or(self.nodes.get(name)) else { return Ok(None) };
-        let is_new = |item: &PubSubItem| new.items.iter().any(|one| one.id == item.id);
-        let skipped = new.items.len().saturating_sub(new.keep);
-        let mut stay: Vec<PubSubItem> = new.items[skipped..].iter().rev().cloned().collect();
-        let mut dropped = Vec::new();
-        for item in node.items.iter().rev().filter(|item| !is_new(item)) {
-            let is_old = new.expire_before.is_some_and(|at| item.published < at);
-            match !new.items.is_empty() && (is_old || stay.len() >= new.keep) {
-                true => dropped.push(item.id.clone()),
-                false => stay.push(item.clone()),
-            }
-        }
-        stay.reverse();
-        dropped.reverse();
-        let before = if created { 0 } else { node.bytes() };
-        let after = node_bytes(&node.node.name, &node.node.config)
-            + stay.iter().map(PubSubItem::bytes).sum::<u64>();
-        if let Some(share) = new.share.as_ref().filter(|_| after > before) {
-            let own = self.nodes.values().filter(|node| node.node.creator == share.creator);
-            let (nodes, bytes) =
-                own.fold((0, 0), |(count, sum), node| (count + 1, sum + node.bytes()));
-            if share.is_exceeded(created, after - before, nodes, bytes) {
-                return Err(StorageError::Limit(PUBSUB_SHARE));
-            }
-        }
-        self.change(default, before, after, new.within_quota)?;
-        if let Some(made) = made {
-            self.nodes.insert(name.to_owned(), made);
-        }
-        if let Some(node) = self.nodes.get_mut(name) {
-            node.items = stay;
-        }
-        Ok(Some(Published { created, dropped }))
-    }
-}
 
 #[async_trait]
 impl PubSubStore for MemoryStorage {
     async fn node(&self, owner: &BareJid, name: &str) -> Result<Option<PubSubNode>> {
-        self.of_node(owner, name, |node| node.loaded())
+        let has_root = self.of_node(owner, ROOT_NODE, |_| ())?.is_some();
+        let node = self.of_node(owner, name, |node| node.loaded())?;
+        Ok(node.map(|node| PubSubNode { has_root, ..node }))
     }
 
     async fn summary(&self, owner: &BareJid, name: &str) -> Result<Option<NodeSummary>> {
@@ -87,7 +35,8 @@ impl PubSubStore for MemoryStorage {
     ) -> Result<Vec<NodeSummary>> {
         let state = self.state()?;
         let nodes = state.owners.get(owner).into_iter().flat_map(|owner| owner.nodes.values());
-        let nodes = nodes.filter(|node| after.is_none_or(|after| node.node.name.as_str() > after));
+        let after = after.unwrap_or(ROOT_NODE);
+        let nodes = nodes.filter(|node| node.node.name.as_str() > after);
         Ok(nodes.take(limit).map(StoredNode::summary).collect())
     }
 
@@ -225,10 +174,47 @@ impl PubSubStore for MemoryStorage {
         Ok(self.of_node(owner, name, |node| node.items.clear())?.is_some())
     }
 
+    async fn link(
+        &self,
+        owner: &BareJid,
+        links: &[NodeLink],
+        bounds: GraphBounds,
+    ) -> Result<std::result::Result<(), LinkProblem>> {
+        let mut state = self.state()?;
+        let Some(owner) = state.owners.get_mut(owner) else {
+            return Ok(Err(LinkProblem::NotFound));
+        };
+        Ok(pubsub_link::link(&mut owner.nodes, links, bounds))
+    }
+
+    async fn children(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        limit: usize,
+    ) -> Result<Vec<NodeSummary>> {
+        let state = self.state()?;
+        let Some(owner) = state.owners.get(owner) else { return Ok(Vec::new()) };
+        let children = pubsub_link::children(&owner.nodes, name);
+        Ok(children.take(limit).map(StoredNode::summary).collect())
+    }
+
+    async fn above(&self, owner: &BareJid, name: &str, limit: usize) -> Result<Vec<(String, u32)>> {
+        let state = self.state()?;
+        let Some(owner) = state.owners.get(owner) else { return Ok(Vec::new()) };
+        let mut above: Vec<_> = pubsub_link::above(&owner.nodes, name).into_iter().collect();
+        above.sort_by_key(|(_, distance)| *distance);
+        above.truncate(limit);
+        Ok(above)
+    }
+
     async fn delete(&self, owner: &BareJid, name: &str) -> Result<bool> {
         let mut state = self.state()?;
         let Some(owner) = state.owners.get_mut(owner) else { return Ok(false) };
         owner.room = owner.room.freed();
+        for node in owner.nodes.values_mut() {
+            node.parents.remove(name);
+        }
         Ok(owner.nodes.remove(name).is_some())
     }
 

@@ -1,6 +1,6 @@
 //! A node of XEP-0060, as it is held in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::jid::BareJid;
 use crate::storage::pubsub::node_bytes;
@@ -12,6 +12,8 @@ pub(super) struct StoredNode {
     pub(super) node: PubSubNode,
     pub(super) affiliations: BTreeMap<BareJid, Affiliation>,
     pub(super) subscriptions: BTreeMap<String, NodeSubscription>,
+    /// The names of the collections in which it is.
+    pub(super) parents: BTreeSet<String>,
     /// In the order of publication.
     pub(super) items: Vec<PubSubItem>,
 }
@@ -26,6 +28,7 @@ impl StoredNode {
                 .map(|s| (s.subid.clone(), s.clone()))
                 .collect(),
             node: node.clone(),
+            parents: BTreeSet::new(),
             items: Vec::new(),
         }
     }
@@ -61,6 +64,7 @@ impl StoredNode {
         NodeSummary {
             name: self.node.name.clone(),
             config: self.node.config.clone(),
+            is_child: !self.parents.is_empty(),
             items: self.items.len() as u64,
         }
     }
@@ -69,6 +73,7 @@ impl StoredNode {
         PubSubNode {
             affiliations: self.affiliations.iter().map(|(jid, is)| (jid.clone(), *is)).collect(),
             subscriptions: self.subscriptions.values().cloned().collect(),
+            parents: self.parents.iter().cloned().collect(),
             items: self.items.len() as u64,
             ..self.node.clone()
         }

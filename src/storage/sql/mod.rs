@@ -19,6 +19,7 @@ pub(super) mod login_keys;
 pub(super) mod multi_row;
 pub(super) mod owner;
 pub(super) mod pubsub;
+pub(super) mod pubsub_child;
 pub(super) mod pubsub_entity;
 pub(super) mod pubsub_item;
 pub(super) mod push;

@@ -52,6 +52,7 @@ pub(in crate::storage) async fn load(
     let rows = sqlx::query(LOAD).bind(owner.as_str()).bind(name).fetch_all(on).await?;
     let mut node = None;
     let (mut affiliations, mut subscriptions) = (Vec::new(), Vec::new());
+    let (mut parents, mut has_root) = (Vec::new(), false);
     for row in &rows {
         match row.try_get::<i64, _>("part")? {
             NODE => {
@@ -62,20 +63,26 @@ pub(in crate::storage) async fn load(
                     config: row.try_get("options")?,
                     affiliations: Vec::new(),
                     subscriptions: Vec::new(),
+                    parents: Vec::new(),
+                    has_root: false,
                     items: row.try_get::<i64, _>("items")?.unsigned_abs(),
                 });
             }
             AFFILIATION => affiliations.push(pubsub_entity::affiliation(row)?),
+            PARENT => parents.push(row.try_get("jid")?),
+            ROOT => has_root = true,
             _ => subscriptions.push(pubsub_entity::subscription(row)?),
         }
     }
     // They come in this order from SQLite; nothing promises it.
     affiliations.sort_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
     subscriptions.sort_by(|a, b| a.subid.cmp(&b.subid));
-    Ok(node.map(|node| PubSubNode { affiliations, subscriptions, ..node }))
+    parents.sort_unstable();
+    Ok(node.map(|node| PubSubNode { affiliations, subscriptions, parents, has_root, ..node }))
 }
 
-/// The parts of a node: itself, affiliations, subscriptions.
+/// The parts of a node: itself, affiliations, subscriptions, the collections in which it is, and whether its owner has
+/// a root.
 const LOAD: &str = "WITH n AS (SELECT n.number, n.creator, n.created, n.config, n.items \
      FROM owner o JOIN pubsub_node n ON n.owner = o.number WHERE o.jid = $1 AND n.name = $2) \
      SELECT 0 AS part, n.creator AS jid, n.config AS options, '' AS subid, n.created AS state, \
@@ -83,9 +90,15 @@ const LOAD: &str = "WITH n AS (SELECT n.number, n.creator, n.created, n.config, 
      UNION ALL SELECT 1, a.jid, '', '', a.affiliation, 0 \
      FROM n JOIN pubsub_affiliation a ON a.node = n.number \
      UNION ALL SELECT 2, s.jid, s.options, s.subid, s.state, 0 \
-     FROM n JOIN pubsub_subscription s ON s.node = n.number";
+     FROM n JOIN pubsub_subscription s ON s.node = n.number \
+     UNION ALL SELECT 3, p.name, '', '', 0, 0 FROM n \
+     JOIN pubsub_child c ON c.node = n.number JOIN pubsub_node p ON p.number = c.parent \
+     UNION ALL SELECT 4, '', '', '', 0, 0 \
+     FROM owner o JOIN pubsub_node r ON r.owner = o.number WHERE o.jid = $1 AND r.name = ''";
 const NODE: i64 = 0;
 const AFFILIATION: i64 = 1;
+const PARENT: i64 = 3;
+const ROOT: i64 = 4;
 
 /// Statements that must not walk through a table.
 #[cfg(test)]
@@ -101,7 +114,8 @@ pub(in crate::storage) async fn list(
     limit: usize,
 ) -> Result<Vec<NodeSummary>> {
     let rows = sqlx::query_as::<_, SummaryRow>(
-        "SELECT n.name, n.config, n.items FROM owner o JOIN pubsub_node n ON n.owner = o.number \
+        "SELECT n.name, n.config, EXISTS (SELECT 1 FROM pubsub_child c WHERE c.node = n.number), \
+         n.items FROM owner o JOIN pubsub_node n ON n.owner = o.number \
          WHERE o.jid = $1 AND n.name > $2 ORDER BY n.name LIMIT +$3",
     )
     .bind(owner.as_str())
@@ -119,7 +133,8 @@ pub(in crate::storage) async fn summary(
     name: &str,
 ) -> Result<Option<NodeSummary>> {
     let row = sqlx::query_as::<_, SummaryRow>(
-        "SELECT n.name, n.config, n.items FROM owner o JOIN pubsub_node n ON n.owner = o.number \
+        "SELECT n.name, n.config, EXISTS (SELECT 1 FROM pubsub_child c WHERE c.node = n.number), \
+         n.items FROM owner o JOIN pubsub_node n ON n.owner = o.number \
          WHERE o.jid = $1 AND n.name = $2",
     )
     .bind(owner.as_str())
@@ -129,10 +144,11 @@ pub(in crate::storage) async fn summary(
     Ok(row.map(summary_of))
 }
 
-type SummaryRow = (String, String, i64);
+/// Name, configuration, whether it is in a collection, items.
+pub(super) type SummaryRow = (String, String, bool, i64);
 
-fn summary_of((name, config, items): SummaryRow) -> NodeSummary {
-    NodeSummary { name, config, items: items.unsigned_abs() }
+pub(super) fn summary_of((name, config, is_child, items): SummaryRow) -> NodeSummary {
+    NodeSummary { name, config, is_child, items: items.unsigned_abs() }
 }
 
 /// How many nodes an owner has.

@@ -32,6 +32,8 @@ mod invitation;
 mod open;
 mod open_error;
 mod pubsub;
+mod pubsub_change;
+mod pubsub_link;
 mod pubsub_page;
 mod pubsub_publish;
 mod push;

@@ -31,6 +31,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (18, "api_tokens", include_str!("../../../schema/sqlite/0018_api_tokens.sql")),
     (19, "invitations", include_str!("../../../schema/sqlite/0019_invitations.sql")),
     (20, "upload_hours", include_str!("../../../schema/sqlite/0020_upload_hours.sql")),
+    (21, "collections", include_str!("../../../schema/sqlite/0021_collections.sql")),
 ];
 
 /// "WXWG" in the header of the file (`PRAGMA application_id`).
