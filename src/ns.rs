@@ -137,6 +137,8 @@ pub const PUBSUB_EVENT: &str = "http://jabber.org/protocol/pubsub#event";
 pub const PUSH: &str = "urn:xmpp:push:0";
 /// XEP-0050.
 pub const COMMANDS: &str = "http://jabber.org/protocol/commands";
+/// XEP-0356.
+pub const PRIVILEGE: &str = "urn:xmpp:privilege:2";
 /// XEP-0377.
 pub const REPORTING: &str = "urn:xmpp:reporting:1";
 /// XEP-0049.

@@ -7,7 +7,7 @@ mod browser;
 #[path = "account_page/export.rs"]
 mod export;
 
-use browser::{Browser, House, Page};
+use browser::{Browser, Page, TestServer};
 use waxwing::host::registration::change_password;
 use waxwing::jid::BareJid;
 use waxwing::payload::datetime::Timestamp;
@@ -27,8 +27,8 @@ async fn log_in(browser: &mut Browser<'_>, address: &str, password: &str) -> Pag
 }
 
 /// The page of a user who has just logged in.
-async fn inside<'a>(house: &'a House, address: &str, password: &str) -> (Browser<'a>, Page) {
-    let mut browser = house.browser();
+async fn inside<'a>(server: &'a TestServer, address: &str, password: &str) -> (Browser<'a>, Page) {
+    let mut browser = server.browser();
     let page = log_in(&mut browser, address, password).await;
     assert_eq!((page.status, page.header("location")), (303, Some("/account")), "{page:?}");
     let page = browser.get("/account").await;
@@ -38,9 +38,9 @@ async fn inside<'a>(house: &'a House, address: &str, password: &str) -> (Browser
 
 #[tokio::test]
 async fn a_user_logs_in_and_out() {
-    let house = House::new(QUICK).await;
-    house.account("romeo@localhost", "soldierly").await;
-    let mut browser = house.browser();
+    let server = TestServer::new(QUICK).await;
+    server.account("romeo@localhost", "soldierly").await;
+    let mut browser = server.browser();
     for (address, password, said) in [
         ("romeo@localhost", "wrong", "address or the password is wrong"),
         ("romeo@localhost", "", "address or the password is wrong"),
@@ -55,7 +55,7 @@ async fn a_user_logs_in_and_out() {
         assert!(!page.body.contains("<script"));
     }
     for address in ["romeo@localhost", "Romeo", "ROMEO@LOCALHOST"] {
-        let (mut browser, page) = inside(&house, address, "soldierly").await;
+        let (mut browser, page) = inside(&server, address, "soldierly").await;
         let session = "__Host-waxwing-session";
         let cookie = browser.cookies.get(session).cloned().unwrap();
         let proof = page.token("/account/logout");
@@ -65,14 +65,14 @@ async fn a_user_logs_in_and_out() {
         browser.cookies.insert(session.into(), cookie);
         assert!(browser.get("/account").await.body.contains("/account/login"));
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn nobody_does_anything_without_a_login_and_a_form() {
-    let house = House::new(QUICK).await;
-    let romeo = house.account("romeo@localhost", "soldierly").await;
-    let mut stranger = house.browser();
+    let server = TestServer::new(QUICK).await;
+    let romeo = server.account("romeo@localhost", "soldierly").await;
+    let mut stranger = server.browser();
     for path in ["/account/close", "/account/export", "/account/invitation/x"] {
         let page = stranger.get(path).await;
         assert_eq!((page.status, page.header("location")), (303, Some("/account")), "{path}");
@@ -93,7 +93,7 @@ async fn nobody_does_anything_without_a_login_and_a_form() {
     // A cookie that is not one of ours.
     stranger.cookies.insert("__Host-waxwing-session".into(), "a".repeat(22));
     assert!(stranger.get("/account").await.body.contains("/account/login"));
-    let (mut browser, page) = inside(&house, "romeo", "soldierly").await;
+    let (mut browser, page) = inside(&server, "romeo", "soldierly").await;
     let proof = page.token("/account/invite");
     for (deed, proof) in [("invite", "x"), ("password", &*proof), ("close", &*proof)] {
         let (now, new) = (("password", "soldierly"), "peaceful rest");
@@ -106,16 +106,16 @@ async fn nobody_does_anything_without_a_login_and_a_form() {
     let sent = format!("token={proof}");
     assert_eq!(browser.post_raw("/account/invite", &cross, &sent).await.status, 403);
     assert_eq!(browser.post_raw("/account/invite", "", &sent).await.status, 400);
-    assert_eq!(house.storage().invitations().invitations(Some(&romeo), 9).await.unwrap(), []);
-    house.close().await;
+    assert_eq!(server.storage().invitations().invitations(Some(&romeo), 9).await.unwrap(), []);
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_new_password_ends_other_sessions_and_not_this_one() {
-    let house = House::new(QUICK).await;
-    house.account("romeo@localhost", "soldierly").await;
-    let (mut other, _) = inside(&house, "romeo", "soldierly").await;
-    let (mut browser, page) = inside(&house, "romeo", "soldierly").await;
+    let server = TestServer::new(QUICK).await;
+    server.account("romeo@localhost", "soldierly").await;
+    let (mut other, _) = inside(&server, "romeo", "soldierly").await;
+    let (mut browser, page) = inside(&server, "romeo", "soldierly").await;
     let proof = page.token("/account/password");
     let fields =
         |now, new, again| [("password", now), ("new", new), ("again", again), ("token", &*proof)];
@@ -138,29 +138,29 @@ async fn a_new_password_ends_other_sessions_and_not_this_one() {
     assert!(page.body.contains("Your password was changed"), "{page:?}");
     assert!(other.get("/account").await.body.contains("/account/login"));
     assert_eq!(log_in(&mut other, "romeo", "soldierly").await.status, 422);
-    inside(&house, "romeo", "peaceful").await;
-    house.close().await;
+    inside(&server, "romeo", "peaceful").await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn devices_and_files_are_shown_and_removed() {
-    let house = House::new(&format!("{QUICK}\ninvitations.accounts = \"users\"")).await;
-    let romeo = house.account("romeo@localhost", "soldierly").await;
-    let nurse = house.account("nurse@localhost", "angelica").await;
-    let now = house.server.state().clock.now();
+    let server = TestServer::new(&format!("{QUICK}\ninvitations.accounts = \"users\"")).await;
+    let romeo = server.account("romeo@localhost", "soldierly").await;
+    let nurse = server.account("nurse@localhost", "angelica").await;
+    let now = server.server.state().clock.now();
     let login = DeviceLogin {
         id: "phone-1".into(),
         software: Some("<b>Conversations</b>".into()),
         device: Some("Pixel".into()),
         by_password: false,
     };
-    house.storage().devices().note_device(&romeo, now, &login).await.unwrap();
+    server.storage().devices().note_device(&romeo, now, &login).await.unwrap();
     let login = DeviceLogin { id: "tablet".into(), by_password: true, ..login };
-    house.storage().devices().note_device(&romeo, now, &login).await.unwrap();
-    house.invite("romeo@localhost", InvitationKind::Contact, false).await;
-    let file = stored(&house, &romeo, "<i>rose</i>.jpg").await;
-    let foreign = stored(&house, &nurse, "herbs.jpg").await;
-    let (mut browser, page) = inside(&house, "romeo", "soldierly").await;
+    server.storage().devices().note_device(&romeo, now, &login).await.unwrap();
+    server.invite("romeo@localhost", InvitationKind::Contact, false).await;
+    let file = stored(&server, &romeo, "<i>rose</i>.jpg").await;
+    let foreign = stored(&server, &nurse, "herbs.jpg").await;
+    let (mut browser, page) = inside(&server, "romeo", "soldierly").await;
     for text in [
         "&lt;b&gt;Conversations&lt;/b&gt;",
         "Pixel",
@@ -194,18 +194,18 @@ async fn devices_and_files_are_shown_and_removed() {
     assert_eq!(sent.header("location"), Some("/account?done=device-knows"), "{sent:?}");
     let page = browser.get("/account?done=device-knows").await;
     assert!(page.body.contains("change the password"), "{page:?}");
-    let left = house.storage().devices().of(&romeo).await.unwrap();
+    let left = server.storage().devices().of(&romeo).await.unwrap();
     assert_eq!(left.iter().map(|device| &*device.id).collect::<Vec<_>>(), ["tablet"]);
     let id = FileId::parse(&file).unwrap();
-    assert!(house.storage().files().find(id).await.unwrap().is_none());
-    house.close().await;
+    assert!(server.storage().files().find(id).await.unwrap().is_none());
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_user_chooses_what_push_services_are_told() {
-    let house = House::new(QUICK).await;
-    let romeo = house.account("romeo@localhost", "soldierly").await;
-    let (mut browser, page) = inside(&house, "romeo", "soldierly").await;
+    let server = TestServer::new(QUICK).await;
+    let romeo = server.account("romeo@localhost", "soldierly").await;
+    let (mut browser, page) = inside(&server, "romeo", "soldierly").await;
     assert!(page.body.contains("value=\"nothing\" checked"), "{page:?}");
     let proof = page.token("/account/notifications");
     let tell = |word| [("token", &*proof), ("tell", word)];
@@ -216,24 +216,24 @@ async fn a_user_chooses_what_push_services_are_told() {
     assert_eq!((page.status, page.header("location")), (303, there), "{page:?}");
     let page = browser.get("/account?done=notifications").await;
     assert!(page.body.contains("value=\"body\" checked"), "{page:?}");
-    let stored = house.storage().documents().get(&romeo, "push", "").await.unwrap();
+    let stored = server.storage().documents().get(&romeo, "push", "").await.unwrap();
     assert_eq!(stored.as_deref(), Some("<content tell='body'/>"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn an_invitation_is_made_shown_to_its_owner_and_taken_back() {
-    let house = House::new(&format!("{QUICK}\ninvitations.accounts = \"users\"")).await;
-    house.account("romeo@localhost", "soldierly").await;
-    house.account("nurse@localhost", "angelica").await;
-    let (mut browser, page) = inside(&house, "romeo", "soldierly").await;
+    let server = TestServer::new(&format!("{QUICK}\ninvitations.accounts = \"users\"")).await;
+    server.account("romeo@localhost", "soldierly").await;
+    server.account("nurse@localhost", "angelica").await;
+    let (mut browser, page) = inside(&server, "romeo", "soldierly").await;
     let proof = page.token("/account/invite");
     let sent = browser.post("/account/invite", &[("token", &*proof)]).await;
     let shown = sent.header("location").unwrap().to_owned();
     let token = shown.strip_prefix("/account/invitation/").unwrap();
     let link = browser.get(&shown).await;
     assert!(link.body.contains(&format!("https://chat.example/invite/{token}")), "{link:?}");
-    let (mut other, _) = inside(&house, "nurse", "angelica").await;
+    let (mut other, _) = inside(&server, "nurse", "angelica").await;
     assert_eq!(other.get(&shown).await.status, 404);
     let landing = other.get(&format!("/invite/{token}")).await;
     assert!(landing.status == 200 && landing.body.contains("/register/"), "{landing:?}");
@@ -242,12 +242,12 @@ async fn an_invitation_is_made_shown_to_its_owner_and_taken_back() {
     let sent = browser.post("/account/revoke", &[("token", &*proof), ("id", &*id)]).await;
     assert_eq!(sent.header("location"), Some("/account?done=revoke"));
     assert_eq!(other.get(&format!("/invite/{token}")).await.status, 404);
-    house.close().await;
+    server.close().await;
 }
 
 /// A file of a user. Answers its id.
-async fn stored(house: &House, user: &BareJid, name: &str) -> String {
-    let now = house.server.state().clock.now();
+async fn stored(server: &TestServer, user: &BareJid, name: &str) -> String {
+    let now = server.server.state().clock.now();
     let slot = StoredFile {
         id: FileId::random(),
         owner: user.clone(),
@@ -261,7 +261,7 @@ async fn stored(house: &House, user: &BareJid, name: &str) -> String {
         content: None,
     };
     let bounds = FileBounds { bytes: 1000, files: 10, replace: false, per_day: None };
-    let files = house.storage().files();
+    let files = server.storage().files();
     files.reserve(&slot, bounds).await.unwrap();
     let hash = ContentHash::new([1; 32]);
     files.announce_content(hash, 7).await.unwrap();
@@ -271,30 +271,30 @@ async fn stored(house: &House, user: &BareJid, name: &str) -> String {
 
 #[tokio::test]
 async fn an_account_is_closed_with_its_password() {
-    let house = House::new(QUICK).await;
-    let romeo = house.account("romeo@localhost", "soldierly").await;
-    let (mut browser, _) = inside(&house, "romeo", "soldierly").await;
+    let server = TestServer::new(QUICK).await;
+    let romeo = server.account("romeo@localhost", "soldierly").await;
+    let (mut browser, _) = inside(&server, "romeo", "soldierly").await;
     let form = browser.get("/account/close").await;
     let proof = form.token("/account/close");
     let page = browser.post("/account/close", &[("token", &*proof), ("password", "wrong")]).await;
     assert!(page.status == 422 && page.body.contains("password is wrong"), "{page:?}");
-    assert!(house.storage().accounts().find(&romeo).await.unwrap().is_some());
+    assert!(server.storage().accounts().find(&romeo).await.unwrap().is_some());
     let page =
         browser.post("/account/close", &[("token", &*proof), ("password", "soldierly")]).await;
     assert!(page.status == 200 && page.body.contains("were deleted"), "{page:?}");
-    assert!(house.storage().accounts().find(&romeo).await.unwrap().is_none());
+    assert!(server.storage().accounts().find(&romeo).await.unwrap().is_none());
     assert!(browser.get("/account").await.body.contains("/account/login"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn wrong_passwords_are_throttled() {
-    let house =
-        House::new("budgets.guesses_per_account = 1\nbudgets.guesses_per_address = 1").await;
-    house.account("romeo@localhost", "soldierly").await;
+    let server =
+        TestServer::new("budgets.guesses_per_account = 1\nbudgets.guesses_per_address = 1").await;
+    server.account("romeo@localhost", "soldierly").await;
     let mut said = String::new();
     for _ in 0..12 {
-        let mut browser = house.browser();
+        let mut browser = server.browser();
         let page = log_in(&mut browser, "romeo", "wrong").await;
         assert_eq!(page.status, 422);
         said = page.body;
@@ -303,22 +303,22 @@ async fn wrong_passwords_are_throttled() {
         }
     }
     assert!(said.contains("too many wrong passwords"), "{said}");
-    house.close().await;
+    server.close().await;
 }
 
 /// A password that is changed elsewhere, by a chat client or the administrator, ends the sessions of browsers.
 #[tokio::test]
 async fn a_password_changed_elsewhere_ends_the_session() {
-    let house = House::new(QUICK).await;
-    let romeo = house.account("romeo@localhost", "soldierly").await;
-    let (mut browser, page) = inside(&house, "romeo", "soldierly").await;
-    assert!(change_password(house.server.state(), &romeo, "peaceful", None).await.unwrap());
+    let server = TestServer::new(QUICK).await;
+    let romeo = server.account("romeo@localhost", "soldierly").await;
+    let (mut browser, page) = inside(&server, "romeo", "soldierly").await;
+    assert!(change_password(server.server.state(), &romeo, "peaceful", None).await.unwrap());
     let proof = page.token("/account/invite");
     let sent = browser.post("/account/invite", &[("token", &*proof)]).await;
     assert_eq!((sent.status, sent.header("location")), (303, Some("/account")));
     assert!(browser.get("/account").await.body.contains("/account/login"));
-    assert_eq!(house.storage().invitations().invitations(Some(&romeo), 9).await.unwrap(), []);
-    house.close().await;
+    assert_eq!(server.storage().invitations().invitations(Some(&romeo), 9).await.unwrap(), []);
+    server.close().await;
 }
 
 #[tokio::test]
@@ -326,13 +326,13 @@ async fn what_the_administrator_forbids_is_not_done() {
     let options = format!(
         "{QUICK}\nregistration.change_password = false\nregistration.remove = false\ninvitations.enabled = false"
     );
-    let house = House::new(&options).await;
-    house.account("romeo@localhost", "soldierly").await;
-    let (mut browser, page) = inside(&house, "romeo", "soldierly").await;
+    let server = TestServer::new(&options).await;
+    server.account("romeo@localhost", "soldierly").await;
+    let (mut browser, page) = inside(&server, "romeo", "soldierly").await;
     for form in ["password", "invite", "close"] {
         assert!(!page.body.contains(&format!("/account/{form}")), "{form}: {}", page.body);
     }
     let form = browser.get("/account/close").await;
     assert_eq!(form.status, 403, "{form:?}");
-    house.close().await;
+    server.close().await;
 }

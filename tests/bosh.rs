@@ -22,7 +22,7 @@ use waxwing::server::Server;
 use waxwing::storage::MemoryStorage;
 use waxwing::tasks::Tasks;
 
-struct House {
+struct TestServer {
     server: Server,
     tasks: Tasks,
     _data: TempDir,
@@ -35,7 +35,7 @@ struct Answer {
     body: String,
 }
 
-impl House {
+impl TestServer {
     async fn new(options: &str) -> Self {
         Self::with_listen(&format!("\n{options}")).await
     }
@@ -131,12 +131,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn a_session_begins_with_its_terms_and_the_features() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let asked = "rid='100' to='localhost' ver='1.6' wait='5' hold='1' xml:lang='en' \
                  xmpp:version='1.0'";
     for path in ["/http-bind", "/http-bind/", "/bosh", "/bosh/"] {
         let request = post(&body(asked, ""), "").replace("/http-bind", path);
-        let answer = house.ask(&request).await;
+        let answer = server.ask(&request).await;
         assert_eq!(answer.status(), "200", "{answer:?}");
         let table = [
             ("content-type", "text/xml; charset=utf-8"),
@@ -173,12 +173,12 @@ async fn a_session_begins_with_its_terms_and_the_features() {
         assert!(answer.body.contains("<mechanism>SCRAM-SHA-256</mechanism>"), "{answer:?}");
         assert!(!answer.body.contains("-PLUS") && !answer.body.contains("starttls"));
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn who_begins_no_session_is_told_why() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let table = [
         ("no domain", "rid='1' ver='1.6'", "improper-addressing"),
         ("another domain", "rid='1' ver='1.6' to='elsewhere.example'", "host-unknown"),
@@ -198,12 +198,12 @@ async fn who_begins_no_session_is_told_why() {
         ("a foreign sender", "rid='1' ver='1.6' to='localhost' from='a@b'", "remote-stream-error"),
     ];
     for (what, attributes, condition) in table {
-        let answer = house.send(attributes, "").await;
+        let answer = server.send(attributes, "").await;
         assert_eq!(answer.status(), "200", "{what}: {answer:?}");
         assert_eq!(answer.condition().as_deref(), Some(condition), "{what}: {answer:?}");
     }
     // XEP-0124 §17.1: an old client.
-    let answer = house.send("rid='x' to='localhost'", "").await;
+    let answer = server.send("rid='x' to='localhost'", "").await;
     assert_eq!((answer.status(), answer.body.as_str()), ("400", ""));
     let malformed = [
         "",
@@ -216,27 +216,27 @@ async fn who_begins_no_session_is_told_why() {
         "<!DOCTYPE body [<!ENTITY a 'b'>]><body xmlns='http://jabber.org/protocol/httpbind'/>",
     ];
     for text in malformed {
-        let answer = house.ask(&post(text, "")).await;
+        let answer = server.ask(&post(text, "")).await;
         assert_eq!(answer.condition().as_deref(), Some("bad-request"), "{text}: {answer:?}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn pages_may_send_requests_from_where_the_administrator_says() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let options = "OPTIONS /http-bind HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
                    Origin: https://chat.example\r\nAccess-Control-Request-Method: POST\r\n\
                    Access-Control-Request-Headers: content-type\r\n\r\n";
-    let answer = house.ask(options).await;
+    let answer = server.ask(options).await;
     assert_eq!(answer.status(), "204");
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     assert_eq!(answer.header("access-control-allow-methods"), Some("POST, OPTIONS"));
     assert!(answer.header("access-control-allow-headers").unwrap().contains("Content-Type"));
-    let get = house.ask(&options.replace("OPTIONS", "GET")).await;
+    let get = server.ask(&options.replace("OPTIONS", "GET")).await;
     assert_eq!(get.status(), "405");
-    house.close().await;
-    let house = House::with_listen("origins = [\"https://chat.example\"]").await;
+    server.close().await;
+    let server = TestServer::with_listen("origins = [\"https://chat.example\"]").await;
     for (origin, status) in [("https://chat.example", "200"), ("https://b.example", "403")] {
         let line = format!("Origin: {origin}\r\n");
         let asked = post(&body("rid='1' to='localhost' ver='1.6'", ""), &line);
@@ -244,32 +244,32 @@ async fn pages_may_send_requests_from_where_the_administrator_says() {
         for (asked, status) in
             std::iter::zip(asked, [status, if status == "200" { "204" } else { status }])
         {
-            let answer = house.ask(&asked).await;
+            let answer = server.ask(&asked).await;
             assert_eq!(answer.status(), status, "{origin}");
             // The page may read why.
             assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
         }
     }
-    house.close().await;
-    let house = House::with_listen("proxies = [\"192.0.2.1\"]").await;
-    let answer = house.send("rid='1' to='localhost'", "").await;
+    server.close().await;
+    let server = TestServer::with_listen("proxies = [\"192.0.2.1\"]").await;
+    let answer = server.send("rid='1' to='localhost'", "").await;
     assert_eq!(answer.status(), "403", "no TLS");
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn the_client_chooses_the_type_of_answers_and_no_browser_shows_them() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let table = [
         ("text/html; charset=utf-8", "text/html; charset=utf-8"),
         ("x&#10;Set-Cookie: a=b", "text/xml; charset=utf-8"),
     ];
     for (content, expected) in table {
         let more = format!("ver='1.6' wait='0' content='{content}'");
-        let begun = house.send(&format!("rid='100' to='localhost' {more}"), "").await;
+        let begun = server.send(&format!("rid='100' to='localhost' {more}"), "").await;
         let sid = begun.attribute("sid").unwrap();
-        let next = house.send(&format!("rid='101' sid='{sid}'"), "").await;
+        let next = server.send(&format!("rid='101' sid='{sid}'"), "").await;
         for answer in [begun, next] {
             assert_eq!(answer.header("content-type"), Some(expected), "{answer:?}");
             assert_eq!(answer.header("set-cookie"), None);
@@ -278,14 +278,14 @@ async fn the_client_chooses_the_type_of_answers_and_no_browser_shows_them() {
             assert!(policy.contains("sandbox") && policy.contains("default-src 'none'"));
         }
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn an_error_of_the_stream_is_passed_on() {
-    let house = House::new("").await;
-    let sid = house.session("ver='1.6'").await;
-    let answer = house.send(&format!("rid='101' sid='{sid}'"), "<message/>").await;
+    let server = TestServer::new("").await;
+    let sid = server.session("ver='1.6'").await;
+    let answer = server.send(&format!("rid='101' sid='{sid}'"), "<message/>").await;
     assert_eq!(answer.condition().as_deref(), Some("remote-stream-error"), "{answer:?}");
     assert!(answer.body.contains("<stream:error"), "{answer:?}");
     assert!(answer.body.contains("<not-authorized "), "{answer:?}");
@@ -293,61 +293,62 @@ async fn an_error_of_the_stream_is_passed_on() {
         answer.attribute("xmlns:stream").as_deref(),
         Some("http://etherx.jabber.org/streams")
     );
-    let after = house.send(&format!("rid='102' sid='{sid}'"), "").await;
+    let after = server.send(&format!("rid='102' sid='{sid}'"), "").await;
     assert_eq!(after.condition().as_deref(), Some("item-not-found"));
     // Bad XML in a session ends it.
-    let sid = house.session("ver='1.6'").await;
-    let answer = house.send(&format!("rid='101' sid='{sid}'"), "<a></b>").await;
+    let sid = server.session("ver='1.6'").await;
+    let answer = server.send(&format!("rid='101' sid='{sid}'"), "<a></b>").await;
     assert_eq!(answer.condition().as_deref(), Some("bad-request"), "{answer:?}");
-    let after = house.send(&format!("rid='101' sid='{sid}'"), "").await;
+    let after = server.send(&format!("rid='101' sid='{sid}'"), "").await;
     assert_eq!(after.condition().as_deref(), Some("item-not-found"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_waits_as_long_as_the_client_says() {
-    let house = House::new("").await;
-    let sid = house.session("ver='1.6' wait='20'").await;
+    let server = TestServer::new("").await;
+    let sid = server.session("ver='1.6' wait='20'").await;
     let begun = Instant::now();
-    let answer = house.send(&format!("rid='101' sid='{sid}'"), "").await;
+    let answer = server.send(&format!("rid='101' sid='{sid}'"), "").await;
     assert_eq!(begun.elapsed().as_secs(), 20);
     assert_eq!(answer.body, "<body xmlns='http://jabber.org/protocol/httpbind'/>");
     // The next request answers the one before.
-    let held = house.begin(&post(&body(&format!("rid='102' sid='{sid}'"), ""), "")).await;
+    let held = server.begin(&post(&body(&format!("rid='102' sid='{sid}'"), ""), "")).await;
     pass(Duration::from_secs(6)).await;
     let begun = Instant::now();
-    let next = house.begin(&post(&body(&format!("rid='103' sid='{sid}'"), ""), "")).await;
+    let next = server.begin(&post(&body(&format!("rid='103' sid='{sid}'"), ""), "")).await;
     assert_eq!(read(held).await.attribute("ack").as_deref(), Some("103"));
     assert_eq!(begun.elapsed().as_secs(), 0);
     assert_eq!(read(next).await.attribute("ack"), None);
     assert_eq!(begun.elapsed().as_secs(), 20);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_stays_away_has_no_session_any_more() {
-    let house = House::new("[limits]\nbosh_inactivity = \"30 s\"\nnegotiation = \"10 min\"").await;
+    let server =
+        TestServer::new("[limits]\nbosh_inactivity = \"30 s\"\nnegotiation = \"10 min\"").await;
     let table =
         [("", 29, true), ("", 32, false), ("pause='100'", 99, true), ("pause='100'", 102, false)];
     for (pause, seconds, is_there) in table {
-        let sid = house.session("ver='1.6' wait='1'").await;
-        let answer = house.send(&format!("rid='101' sid='{sid}' {pause}"), "").await;
+        let sid = server.session("ver='1.6' wait='1'").await;
+        let answer = server.send(&format!("rid='101' sid='{sid}' {pause}"), "").await;
         assert_eq!(answer.attribute("type"), None, "{answer:?}");
         pass(Duration::from_secs(seconds)).await;
-        let answer = house.send(&format!("rid='102' sid='{sid}'"), "").await;
+        let answer = server.send(&format!("rid='102' sid='{sid}'"), "").await;
         let expected = if is_there { None } else { Some("terminate".to_owned()) };
         assert_eq!(answer.attribute("type"), expected, "{pause} {seconds}: {answer:?}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_pauses_is_not_taken_for_dead() {
-    let house = House::new(
+    let server = TestServer::new(
         "[auth]\nanonymous = true\n[limits]\nsilence = \"30 s\"\nping_answer = \"5 s\"\nbosh_pause = \"5 min\"",
     )
     .await;
-    let sid = house.session("ver='1.6' wait='1'").await;
+    let sid = server.session("ver='1.6' wait='1'").await;
     let restart = "xmpp:restart='true'";
     let bind = "<iq xmlns='jabber:client' type='set' id='b'>\
                 <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>";
@@ -358,115 +359,116 @@ async fn a_client_that_pauses_is_not_taken_for_dead() {
         ("pause='300'", ""),
     ];
     for (rid, (more, inside)) in (101..).zip(steps) {
-        let answer = house.send(&format!("rid='{rid}' sid='{sid}' {more}"), inside).await;
+        let answer = server.send(&format!("rid='{rid}' sid='{sid}' {more}"), inside).await;
         assert_eq!(answer.attribute("type"), None, "{answer:?}");
     }
     pass(Duration::from_secs(299)).await;
-    let answer = house.send(&format!("rid='105' sid='{sid}'"), "").await;
+    let answer = server.send(&format!("rid='105' sid='{sid}'"), "").await;
     assert_eq!(answer.attribute("type"), None, "{answer:?}");
     assert!(!answer.body.contains("urn:xmpp:ping"), "nothing has waited: {answer:?}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_never_comes_does_not_hold_the_next_one_for_ever() {
-    let house = House::new("[limits]\nbosh_inactivity = \"30 s\"\nnegotiation = \"10 min\"").await;
-    let sid = house.session("ver='1.6' wait='20'").await;
+    let server =
+        TestServer::new("[limits]\nbosh_inactivity = \"30 s\"\nnegotiation = \"10 min\"").await;
+    let sid = server.session("ver='1.6' wait='20'").await;
     let begun = Instant::now();
-    let answer = house.send(&format!("rid='102' sid='{sid}'"), "").await;
+    let answer = server.send(&format!("rid='102' sid='{sid}'"), "").await;
     assert_eq!(answer.condition().as_deref(), Some("item-not-found"), "{answer:?}");
     let took = begun.elapsed().as_secs();
     assert!((29..=31).contains(&took), "{took}");
-    house.close().await;
+    server.close().await;
 }
 
 /// XEP-0124 §16: the server offers no `stream` when a session begins, so a client has no second one. What an old
 /// client sends of that in a session means nothing.
 #[tokio::test]
 async fn there_is_one_stream_in_a_session() {
-    let house = House::new("").await;
-    let sid = house.session("ver='1.6' wait='1'").await;
+    let server = TestServer::new("").await;
+    let sid = server.session("ver='1.6' wait='1'").await;
     let login = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='NONE'/>";
     let extra = "to='elsewhere.example' stream='two' from='a@b' route='xmpp:x:1' hold='9' wait='900' \
                  content='text/html' ver='9.9' xml:lang='de' secure='true' new='thing'";
-    let answer = house.send(&format!("rid='101' sid='{sid}' {extra}"), login).await;
+    let answer = server.send(&format!("rid='101' sid='{sid}' {extra}"), login).await;
     assert_eq!(answer.attribute("type"), None, "{answer:?}");
     assert_eq!(answer.attribute("stream"), None, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some("text/xml; charset=utf-8"));
     assert!(answer.body.contains("<invalid-mechanism"), "{answer:?}");
     // The terms are those of the beginning.
     let begun = Instant::now();
-    let answer = house.send(&format!("rid='102' sid='{sid}' stream='two'"), "").await;
+    let answer = server.send(&format!("rid='102' sid='{sid}' stream='two'"), "").await;
     assert_eq!(answer.body, "<body xmlns='http://jabber.org/protocol/httpbind'/>");
     assert!(begun.elapsed() < Duration::from_secs(60));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_lost_is_noticed_and_its_request_may_come_again() {
-    let house = House::new("").await;
-    let sid = house.session("ver='1.6' wait='20'").await;
+    let server = TestServer::new("").await;
+    let sid = server.session("ver='1.6' wait='20'").await;
     let request = post(&body(&format!("rid='101' sid='{sid}'"), ""), "");
-    drop(house.begin(&request).await);
+    drop(server.begin(&request).await);
     pass(Duration::from_secs(10)).await;
     // Its answer, in which nothing could be lost, can be asked for.
     let empty = "<body xmlns='http://jabber.org/protocol/httpbind'/>";
-    assert_eq!(house.ask(&request).await.body, empty);
+    assert_eq!(server.ask(&request).await.body, empty);
     let request = post(&body(&format!("rid='102' sid='{sid}'"), ""), "");
-    let again = house.begin(&request).await;
+    let again = server.begin(&request).await;
     pass(Duration::from_secs(1)).await;
     // §14.3: a request that is still held.
-    let third = house.begin(&request).await;
+    let third = server.begin(&request).await;
     assert_eq!(read(again).await.attribute("type").as_deref(), Some("error"));
     let last = read(third).await;
     assert_eq!(last.body, empty);
-    assert_eq!(house.ask(&request).await.body, last.body);
-    house.close().await;
+    assert_eq!(server.ask(&request).await.body, last.body);
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn sessions_of_strangers_are_counted_and_end() {
     let options = "[limits]\nconnections_per_address = 3\nnegotiation = \"20 s\"";
-    let house = House::new(options).await;
+    let server = TestServer::new(options).await;
     let asked = "rid='100' to='localhost' ver='1.6' wait='1'";
     for _ in 0..3 {
-        assert!(house.send(asked, "").await.attribute("sid").is_some());
+        assert!(server.send(asked, "").await.attribute("sid").is_some());
     }
-    let refused = house.send(asked, "").await;
+    let refused = server.send(asked, "").await;
     assert_eq!(refused.condition().as_deref(), Some("policy-violation"));
     // Nobody has logged in, and nobody asks how it went.
     pass(Duration::from_secs(120)).await;
-    assert!(house.send(asked, "").await.attribute("sid").is_some());
-    assert_eq!(house.server.state().budgets.connections.open(), 1);
-    house.close().await;
+    assert!(server.send(asked, "").await.attribute("sid").is_some());
+    assert_eq!(server.server.state().budgets.connections.open(), 1);
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_requests_that_are_held_or_half_there_leave_nothing() {
-    let house = House::new("[limits]\nnegotiation = \"20 s\"").await;
+    let server = TestServer::new("[limits]\nnegotiation = \"20 s\"").await;
     let whole = post(&body("rid='100' to='localhost' ver='1.6'", ""), "");
     let mut open = Vec::new();
     for i in 0..10_000 {
         let end = if i % 100 == 0 { whole.len() } else { 1 + i % (whole.len() - 1) };
-        open.push(house.begin(&whole[..end]).await);
+        open.push(server.begin(&whole[..end]).await);
     }
     pass(Duration::from_secs(1)).await;
     // Somebody else is served meanwhile.
-    assert!(house.send("rid='100' to='localhost' ver='1.6'", "").await.attribute("sid").is_some());
+    assert!(server.send("rid='100' to='localhost' ver='1.6'", "").await.attribute("sid").is_some());
     drop(open);
     pass(Duration::from_secs(150)).await;
-    assert_eq!(house.server.state().budgets.connections.open(), 0);
-    assert_eq!(house.server.state().metrics.connections.get(), 0);
-    house.close().await;
+    assert_eq!(server.server.state().budgets.connections.open(), 0);
+    assert_eq!(server.server.state().metrics.connections.get(), 0);
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_the_server_is_told() {
-    let house = House::new("").await;
-    let sid = house.session("ver='1.6'").await;
-    let held = house.begin(&post(&body(&format!("rid='101' sid='{sid}'"), ""), "")).await;
+    let server = TestServer::new("").await;
+    let sid = server.session("ver='1.6'").await;
+    let held = server.begin(&post(&body(&format!("rid='101' sid='{sid}'"), ""), "")).await;
     pass(Duration::from_secs(1)).await;
-    assert!(house.tasks.stop(Duration::from_secs(10)).await.is_empty());
+    assert!(server.tasks.stop(Duration::from_secs(10)).await.is_empty());
     let answer = read(held).await;
     assert_eq!(answer.condition().as_deref(), Some("remote-stream-error"), "{answer:?}");
     assert!(answer.body.contains("<system-shutdown "), "{answer:?}");

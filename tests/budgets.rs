@@ -39,13 +39,13 @@ use waxwing::storage::{MemoryStorage, NewAccount, Storage};
 use waxwing::tasks::Tasks;
 
 /// A server with the accounts romeo, juliet and tybalt, at pipes in memory.
-struct House {
+struct TestServer {
     server: Server,
     tasks: Tasks,
     data: TempDir,
 }
 
-impl House {
+impl TestServer {
     async fn new(options: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let config = config(options, &data);
@@ -201,15 +201,15 @@ fn numbers(heard: &[u8]) -> Vec<usize> {
 
 /// Guesses from one address, on so many connections at the same time, for a minute. Answers how many
 /// passwords were told to be wrong, and how many tries were refused.
-async fn attack(house: &Arc<House>, name: &'static str, address: String) -> (usize, usize) {
+async fn attack(server: &Arc<TestServer>, name: &'static str, address: String) -> (usize, usize) {
     let (told, refused) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
     let end = Instant::now() + Duration::from_secs(60);
     let one = |_| {
-        let (house, address) = (Arc::clone(house), address.clone());
+        let (server, address) = (Arc::clone(server), address.clone());
         let (told, refused) = (Arc::clone(&told), Arc::clone(&refused));
         tokio::spawn(async move {
             while Instant::now() < end {
-                let mut peer = house.connect(&address).await;
+                let mut peer = server.connect(&address).await;
                 while let Some(answer) = peer.tries(name, "guess").await {
                     match answer {
                         "not-authorized" => told.fetch_add(1, Ordering::Relaxed),
@@ -232,15 +232,15 @@ async fn attack(house: &Arc<House>, name: &'static str, address: String) -> (usi
 
 #[tokio::test(start_paused = true)]
 async fn many_connections_make_no_more_guesses_than_one_and_the_owner_gets_in() {
-    let house = Arc::new(House::new("").await);
-    drop(house.login("juliet", "balcony", HOME).await);
-    let attacker = Arc::clone(&house);
+    let server = Arc::new(TestServer::new("").await);
+    drop(server.login("juliet", "balcony", HOME).await);
+    let attacker = Arc::clone(&server);
     let attack =
         tokio::spawn(async move { attack(&attacker, "juliet", ATTACKER.to_owned()).await });
     sleep(Duration::from_secs(30)).await;
     for (address, longest) in [(HOME, 0), (NEW, 20)] {
         let began = Instant::now();
-        let mut owner = house.connect(address).await;
+        let mut owner = server.connect(address).await;
         assert_eq!(owner.tries("juliet", "secret").await, Some("success"), "{address}");
         let waited = began.elapsed();
         assert!(waited <= Duration::from_secs(longest), "{address}: {waited:?}");
@@ -249,18 +249,18 @@ async fn many_connections_make_no_more_guesses_than_one_and_the_owner_gets_in() 
     // Five at once, five in the minute, and those that waited at its end.
     assert!((5..=13).contains(&told), "{told} guesses in a minute");
     assert!(refused > 100, "{refused}");
-    assert!(house.actions("guesses", "address", "error") >= refused as u64);
-    assert!(house.actions("guesses", "address", "delay") > 0);
-    Arc::into_inner(house).unwrap().close().await;
+    assert!(server.actions("guesses", "address", "error") >= refused as u64);
+    assert!(server.actions("guesses", "address", "delay") > 0);
+    Arc::into_inner(server).unwrap().close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn guesses_at_an_account_that_does_not_exist_are_counted_alike() {
-    let house = Arc::new(House::new("").await);
-    let there = attack(&house, "juliet", ATTACKER.to_owned()).await;
-    let nowhere = attack(&house, "nobody", NEW.to_owned()).await;
+    let server = Arc::new(TestServer::new("").await);
+    let there = attack(&server, "juliet", ATTACKER.to_owned()).await;
+    let nowhere = attack(&server, "nobody", NEW.to_owned()).await;
     assert_eq!(there.0, nowhere.0);
-    Arc::into_inner(house).unwrap().close().await;
+    Arc::into_inner(server).unwrap().close().await;
 }
 
 // ── traffic and work ──
@@ -268,11 +268,11 @@ async fn guesses_at_an_account_that_does_not_exist_are_counted_alike() {
 #[tokio::test(start_paused = true)]
 async fn who_sends_too_much_is_read_from_later_and_everything_else_goes_on() {
     let options = "[budgets]\ntraffic_per_account = '64 KiB'\nburst = '10 s'\n";
-    let house = House::new(options).await;
-    let mut tybalt = house.login("tybalt", "street", HOME).await;
+    let server = TestServer::new(options).await;
+    let mut tybalt = server.login("tybalt", "street", HOME).await;
     tybalt.say("<enable xmlns='urn:xmpp:sm:3'/>").await;
     tybalt.hears("<enabled ").await;
-    let (began, before) = (Instant::now(), house.metric("waxwing_received_bytes_total"));
+    let (began, before) = (Instant::now(), server.metric("waxwing_received_bytes_total"));
     let Peer { reader, mut writer, .. } = tybalt;
     let flood = tokio::spawn(async move {
         for number in 0.. {
@@ -289,33 +289,33 @@ async fn who_sends_too_much_is_read_from_later_and_everything_else_goes_on() {
     });
     sleep(Duration::from_secs(100)).await;
     // One session has half of what its account has: ten seconds at once, and a hundred more.
-    let bytes = house.metric("waxwing_received_bytes_total") - before;
+    let bytes = server.metric("waxwing_received_bytes_total") - before;
     assert!((100 << 15..112 << 15).contains(&bytes), "{bytes} bytes");
-    assert!(house.actions("traffic", "session", "delay") > 0);
+    assert!(server.actions("traffic", "session", "delay") > 0);
     // Others are not slowed, and neither is an order to close.
-    let mut romeo = house.online("romeo", "orchard").await;
+    let mut romeo = server.online("romeo", "orchard").await;
     assert_eq!(romeo.pings().await, Duration::ZERO);
     let now = Instant::now();
     let jid = BareJid::parse("tybalt@localhost").unwrap();
-    assert_eq!(ServerControl::close(&house.server, &jid, None).await, 1);
+    assert_eq!(ServerControl::close(&server.server, &jid, None).await, 1);
     let heard = String::from_utf8(listening.await.unwrap()).unwrap();
     assert!(heard.contains("<policy-violation "), "{heard}");
     assert!(now.elapsed() < Duration::from_secs(5), "{:?}", now.elapsed());
     assert!(heard.contains("<a xmlns='urn:xmpp:sm:3' h='"), "it is told what was handled");
     assert!(began.elapsed() < Duration::from_secs(120));
     flood.abort();
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_sets_too_much_going_waits_unless_exempt_and_bounds_change_at_a_reload() {
     let options = "[budgets]\nwork_per_account = 100\nburst = '10 s'\n";
-    let house = House::new(options).await;
-    let _juliet = house.online("juliet", "balcony").await.drain();
+    let server = TestServer::new(options).await;
+    let _juliet = server.online("juliet", "balcony").await.drain();
     let flood = |count| -> String {
         (0..count).map(|n| message("juliet@localhost", "chat", n, 5)).collect()
     };
-    let mut tybalt = house.login("tybalt", "street", HOME).await;
+    let mut tybalt = server.login("tybalt", "street", HOME).await;
     let began = Instant::now();
     tybalt.say(flood(200)).await;
     tybalt.pings().await;
@@ -323,35 +323,35 @@ async fn who_sets_too_much_going_waits_unless_exempt_and_bounds_change_at_a_relo
     let steps = 200 * 10;
     let waited = began.elapsed().as_secs_f64();
     assert!((waited - (f64::from(steps) / 50.0 - 10.0)).abs() < 2.0, "{waited} s");
-    assert!(house.actions("work", "session", "delay") > 0);
-    house.reload("[budgets]\nwork_per_account = 0\n");
+    assert!(server.actions("work", "session", "delay") > 0);
+    server.reload("[budgets]\nwork_per_account = 0\n");
     sleep(Duration::from_secs(1)).await; // it waits already
     let began = Instant::now();
     tybalt.say(flood(500)).await;
     tybalt.pings().await;
     assert_eq!(began.elapsed(), Duration::ZERO);
-    house.reload(
+    server.reload(
         "[budgets]\nwork_per_account = 100\nburst = '10 s'\nexempt = ['romeo@localhost']\n",
     );
-    let mut romeo = house.login("romeo", "orchard", HOME).await;
+    let mut romeo = server.login("romeo", "orchard", HOME).await;
     let began = Instant::now();
     romeo.say(flood(500)).await;
     romeo.pings().await;
     assert_eq!(began.elapsed(), Duration::ZERO);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_would_wait_for_too_long_is_closed() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     for number in 0..15 {
-        house.online("juliet", &format!("r{number}")).await.drain();
+        server.online("juliet", &format!("r{number}")).await.drain();
     }
     let mut tybalts = Vec::new();
     for number in 0..5 {
-        tybalts.push(house.login("tybalt", &format!("r{number}"), HOME).await);
+        tybalts.push(server.login("tybalt", &format!("r{number}"), HOME).await);
     }
-    house.reload("[budgets]\nwork_per_account = 1\nburst = '1 s'\n");
+    server.reload("[budgets]\nwork_per_account = 1\nburst = '1 s'\n");
     let mut ends = Vec::new();
     for mut tybalt in tybalts {
         tybalt.say(message("juliet@localhost", "chat", 1, 5)).await;
@@ -370,15 +370,15 @@ async fn a_client_that_would_wait_for_too_long_is_closed() {
         }
     }
     assert!((1..5).contains(&closed), "{closed}");
-    assert_eq!(house.actions("work", "account", "close"), closed);
-    house.close().await;
+    assert_eq!(server.actions("work", "account", "close"), closed);
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn ordinary_users_meet_no_budget() {
-    let house = House::new("").await;
-    let _juliet = house.online("juliet", "balcony").await.drain();
-    let mut romeo = house.login("romeo", "orchard", HOME).await;
+    let server = TestServer::new("").await;
+    let _juliet = server.online("juliet", "balcony").await.drain();
+    let mut romeo = server.login("romeo", "orchard", HOME).await;
     let began = Instant::now();
     // A roster of a thousand, made by an import, and a login with it.
     for number in 0..1000 {
@@ -410,73 +410,73 @@ async fn ordinary_users_meet_no_budget() {
         romeo.hears("id='v'").await;
     }
     romeo.pings().await;
-    assert_eq!((house.all_actions(), began.elapsed()), (0, Duration::ZERO));
+    assert_eq!((server.all_actions(), began.elapsed()), (0, Duration::ZERO));
     // A bot that writes two messages a second.
     for number in 0..300 {
         romeo.say(message("juliet@localhost", "chat", number, 200)).await;
         sleep(Duration::from_millis(500)).await;
     }
-    assert_eq!(house.all_actions(), 0);
-    house.close().await;
+    assert_eq!(server.all_actions(), 0);
+    server.close().await;
 }
 
 // ── memory ──
 
 #[tokio::test(start_paused = true)]
 async fn an_account_whose_sessions_acknowledge_nothing_holds_no_more_than_it_may() {
-    let house = House::new("[budgets]\nmemory_per_account = '2 MiB'\n").await;
+    let server = TestServer::new("[budgets]\nmemory_per_account = '2 MiB'\n").await;
     let mut juliets = Vec::new();
     for number in 0..20 {
-        let mut juliet = house.online("juliet", &format!("r{number}")).await;
+        let mut juliet = server.online("juliet", &format!("r{number}")).await;
         juliet.say("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
         juliet.hears("<enabled ").await;
         juliets.push(juliet.drain());
     }
-    let mut romeo = house.login("romeo", "orchard", HOME).await;
+    let mut romeo = server.login("romeo", "orchard", HOME).await;
     let mut most = 0;
     for number in 0..200 {
         romeo.say(message("juliet@localhost", "chat", number, 25_000)).await;
         romeo.pings().await;
-        most = most.max(house.metric("waxwing_budget_held{budget=\"memory\"}"));
+        most = most.max(server.metric("waxwing_budget_held{budget=\"memory\"}"));
     }
     // What is kept stays in the store, so nobody is closed for it.
     assert!((2 << 20..3 << 20).contains(&most), "{most} bytes");
-    assert!(house.actions("memory", "account", "delay") > 0);
-    assert_eq!(house.actions("memory", "account", "close"), 0);
+    assert!(server.actions("memory", "account", "delay") > 0);
+    assert_eq!(server.actions("memory", "account", "close"), 0);
     // What is kept nowhere has no other place: the sessions that hold most are closed.
     for number in 0..60 {
         romeo.say(message("juliet@localhost", "headline", 1000 + number, 25_000)).await;
         romeo.pings().await;
         sleep(Duration::from_millis(50)).await; // else no time passes
-        most = most.max(house.metric("waxwing_budget_held{budget=\"memory\"}"));
+        most = most.max(server.metric("waxwing_budget_held{budget=\"memory\"}"));
     }
     // Those that are ending hold theirs for a moment.
     assert!(most < 10 << 20, "{most} bytes");
-    let closed = house.actions("memory", "account", "close");
-    assert!(closed > 0 && house.metric("waxwing_overruns_total") > 0, "{closed}");
+    let closed = server.actions("memory", "account", "close");
+    assert!(closed > 0 && server.metric("waxwing_overruns_total") > 0, "{closed}");
     // Nothing that was acknowledged is lost: the next session gets all of it, in order.
     let jid = BareJid::parse("juliet@localhost").unwrap();
-    ServerControl::close(&house.server, &jid, None).await;
+    ServerControl::close(&server.server, &jid, None).await;
     let given = BTreeSet::from_iter(0..200);
     for juliet in juliets {
         let heard = numbers(&juliet.await.unwrap());
         assert!(heard.iter().all(|n| *n >= 1000 || given.contains(n)));
     }
-    let mut juliet = house.online("juliet", "new").await;
+    let mut juliet = server.online("juliet", "new").await;
     let mut heard = Vec::new();
     while heard.len() < 200 {
         heard.extend(numbers(juliet.hears("</message>").await.as_bytes()));
     }
     assert_eq!(heard, Vec::from_iter(0..200));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn nodes_that_a_service_refuses_are_counted_for_the_service_or_for_one_account() {
     let options = "[limits]\nservice_nodes = 2\nservice_nodes_per_account = 1\n";
-    let house = House::new(options).await;
+    let server = TestServer::new(options).await;
     for (name, nodes) in [("romeo", ["a", "b"]), ("juliet", ["c", "d"]), ("tybalt", ["e", "f"])] {
-        let mut client = house.login(name, "home", HOME).await;
+        let mut client = server.login(name, "home", HOME).await;
         for node in nodes {
             let create = format!("<create node='{node}'/>");
             client.say(format!("<iq type='set' id='{node}' to='pubsub.localhost'><pubsub xmlns='http://jabber.org/protocol/pubsub'>{create}</pubsub></iq>")).await;
@@ -484,9 +484,9 @@ async fn nodes_that_a_service_refuses_are_counted_for_the_service_or_for_one_acc
         }
     }
     // The second one of Romeo is beyond the share of one account. With the first one of Juliet the service is full.
-    let refused = ["account", "all"].map(|scope| house.actions("service", scope, "error"));
+    let refused = ["account", "all"].map(|scope| server.actions("service", scope, "error"));
     assert_eq!(refused, [1, 3]);
-    house.close().await;
+    server.close().await;
 }
 
 const HEADER: &str = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' \

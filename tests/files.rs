@@ -7,8 +7,6 @@
 mod bad;
 #[path = "files/client.rs"]
 mod client;
-#[path = "files/house.rs"]
-mod house;
 #[path = "support/pass.rs"]
 mod pass;
 #[path = "files/purposes.rs"]
@@ -23,24 +21,26 @@ mod retraction;
 mod s3;
 #[path = "files/s3_store.rs"]
 mod s3_store;
+#[path = "files/test_server.rs"]
+mod test_server;
 #[path = "files/turns.rs"]
 mod turns;
 
 use std::time::Duration;
 
-use house::{House, Slot};
+use test_server::{Slot, TestServer};
 use tokio::io::AsyncWriteExt as _;
 
 #[tokio::test]
 async fn a_file_that_was_uploaded_is_downloaded() {
-    let house = House::new("").await;
-    let slot = house.slot("très cool.jpg", b"hello", Some("image/jpeg")).await;
+    let server = TestServer::new("").await;
+    let slot = server.slot("très cool.jpg", b"hello", Some("image/jpeg")).await;
     // Nobody learns of a slot.
-    assert_eq!(house.get(&slot, "").await.status, 404);
-    let answer = house.put(&slot, b"hello", "Content-Type: image/jpeg\r\n").await;
+    assert_eq!(server.get(&slot, "").await.status, 404);
+    let answer = server.put(&slot, b"hello", "Content-Type: image/jpeg\r\n").await;
     assert_eq!(answer.status, 201, "{answer:?}");
     assert!(answer.head.contains("upload-complete: ?1\r\n"), "{answer:?}");
-    let answer = house.get(&slot, "").await;
+    let answer = server.get(&slot, "").await;
     assert_eq!((answer.status, &answer.body[..]), (200, &b"hello"[..]), "{answer:?}");
     for line in [
         "content-type: image/jpeg\r\n",
@@ -55,16 +55,16 @@ async fn a_file_that_was_uploaded_is_downloaded() {
     ] {
         assert!(answer.head.contains(line), "{line} is missing in {answer:?}");
     }
-    let head = house.ask("HEAD", &slot.path, "", b"").await;
+    let head = server.ask("HEAD", &slot.path, "", b"").await;
     assert_eq!((head.status, &head.body[..]), (200, &b""[..]), "{head:?}");
     assert!(head.head.contains("content-length: 5\r\n"), "{head:?}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn parts_and_conditions_are_those_of_http() {
-    let house = House::new("").await;
-    let slot = house.file("a.txt", b"0123456789", Some("text/plain")).await;
+    let server = TestServer::new("").await;
+    let slot = server.file("a.txt", b"0123456789", Some("text/plain")).await;
     let tag = "\"84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882\"";
     let (own, weak) =
         (format!("If-None-Match: {tag}\r\n"), format!("If-None-Match: \"x\", W/{tag}\r\n"));
@@ -98,19 +98,19 @@ async fn parts_and_conditions_are_those_of_http() {
         ),
     ];
     for (lines, status, body, header) in table {
-        let answer = house.get(&slot, lines).await;
+        let answer = server.get(&slot, lines).await;
         assert_eq!(answer.status, *status, "{lines}: {answer:?}");
         assert!(answer.head.contains(header), "{lines}: {answer:?}");
         if *status < 400 {
             assert_eq!(answer.body, body.as_bytes(), "{lines}");
         }
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn no_page_of_a_user_runs_as_one_of_ours() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     for (name, kind, shown, how) in [
         ("a.html", Some("text/html"), "application/octet-stream", "attachment"),
         ("a.svg", Some("image/svg+xml"), "application/octet-stream", "attachment"),
@@ -120,8 +120,8 @@ async fn no_page_of_a_user_runs_as_one_of_ours() {
         ("a.png", None, "application/octet-stream", "attachment"),
         ("a.mp4", Some("video/mp4"), "video/mp4", "inline"),
     ] {
-        let slot = house.file(name, b"<script>alert(1)</script>", kind).await;
-        let answer = house.get(&slot, "").await;
+        let slot = server.file(name, b"<script>alert(1)</script>", kind).await;
+        let answer = server.get(&slot, "").await;
         for line in [
             format!("content-type: {shown}\r\n"),
             format!("content-disposition: {how}; filename*=utf-8''{name}\r\n"),
@@ -131,17 +131,17 @@ async fn no_page_of_a_user_runs_as_one_of_ours() {
             assert!(answer.head.contains(&line), "{line} is missing in {answer:?}");
         }
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn pages_from_everywhere_may_upload() {
-    let house = House::new("").await;
-    let slot = house.slot("a.jpg", b"hello", Some("image/jpeg")).await;
+    let server = TestServer::new("").await;
+    let slot = server.slot("a.jpg", b"hello", Some("image/jpeg")).await;
     for path in [slot.put.as_str(), "/files/x", "/files/a/b"] {
         let more = "Origin: https://chat.example\r\nAccess-Control-Request-Method: PUT\r\n\
             Access-Control-Request-Headers: authorization, content-type\r\n";
-        let answer = house.ask("OPTIONS", path, more, b"").await;
+        let answer = server.ask("OPTIONS", path, more, b"").await;
         assert_eq!(answer.status, 204, "{answer:?}");
         for part in [
             "access-control-allow-origin: *\r\n",
@@ -152,88 +152,88 @@ async fn pages_from_everywhere_may_upload() {
         }
     }
     // A refusal can be read, too.
-    let answer = house.ask("PUT", &slot.path, "", b"hello").await;
+    let answer = server.ask("PUT", &slot.path, "", b"hello").await;
     assert_eq!(answer.status, 403);
     assert!(answer.head.contains("access-control-allow-origin: *\r\n"), "{answer:?}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn the_same_file_is_stored_once_until_nobody_has_it() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let (one, other) =
-        (house.file("a.jpg", b"hello", None).await, house.file("b.jpg", b"hello", None).await);
-    assert_eq!(house.contents(), 1);
-    assert!(house.remove(&one).await);
-    house.sweep().await;
-    assert_eq!(house.get(&one, "").await.status, 404);
-    assert_eq!(house.get(&other, "").await.body, b"hello");
-    assert!(house.remove(&other).await);
-    house.sweep().await;
-    assert_eq!((house.get(&other, "").await.status, house.contents()), (404, 0));
-    let again = house.file("c.jpg", b"hello", None).await;
-    assert_eq!(house.get(&again, "").await.body, b"hello");
-    house.close().await;
+        (server.file("a.jpg", b"hello", None).await, server.file("b.jpg", b"hello", None).await);
+    assert_eq!(server.contents(), 1);
+    assert!(server.remove(&one).await);
+    server.sweep().await;
+    assert_eq!(server.get(&one, "").await.status, 404);
+    assert_eq!(server.get(&other, "").await.body, b"hello");
+    assert!(server.remove(&other).await);
+    server.sweep().await;
+    assert_eq!((server.get(&other, "").await.status, server.contents()), (404, 0));
+    let again = server.file("c.jpg", b"hello", None).await;
+    assert_eq!(server.get(&again, "").await.body, b"hello");
+    server.close().await;
 }
 
 #[tokio::test]
 async fn files_and_slots_expire() {
-    let house = House::new("files.age = \"1 d\"\n").await;
-    let file = house.file("a.jpg", b"hello", None).await;
-    let slot = house.slot("b.jpg", b"hello", None).await;
-    house.clock.advance(Duration::from_secs(301));
-    assert_eq!(house.put(&slot, b"hello", "").await.status, 410);
-    assert_eq!(house.get(&file, "").await.status, 200);
+    let server = TestServer::new("files.age = \"1 d\"\n").await;
+    let file = server.file("a.jpg", b"hello", None).await;
+    let slot = server.slot("b.jpg", b"hello", None).await;
+    server.clock.advance(Duration::from_secs(301));
+    assert_eq!(server.put(&slot, b"hello", "").await.status, 410);
+    assert_eq!(server.get(&file, "").await.status, 200);
     // What is being written when its slot ends is written to its end.
-    let slow = house.slot("c.jpg", b"hello", None).await;
-    house.clock.advance(Duration::from_secs(299));
-    let mut io = house.connect();
+    let slow = server.slot("c.jpg", b"hello", None).await;
+    server.clock.advance(Duration::from_secs(299));
+    let mut io = server.connect();
     let head = format!(
         "PUT {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhel",
         slow.put
     );
     io.write_all(head.as_bytes()).await.unwrap();
-    while house.partial() == 0 {
+    while server.partial() == 0 {
         tokio::task::yield_now().await;
     }
-    house.clock.advance(Duration::from_secs(2));
-    house.sweep().await;
+    server.clock.advance(Duration::from_secs(2));
+    server.sweep().await;
     io.write_all(b"lo").await.unwrap();
-    assert_eq!(house::answer(&mut io).await.status, 201);
-    house.clock.advance(Duration::from_secs(86_400));
-    assert_eq!(house.get(&file, "").await.status, 410);
-    house.sweep().await;
-    assert_eq!((house.get(&file, "").await.status, house.contents()), (404, 0));
-    house.close().await;
+    assert_eq!(test_server::answer(&mut io).await.status, 201);
+    server.clock.advance(Duration::from_secs(86_400));
+    assert_eq!(server.get(&file, "").await.status, 410);
+    server.sweep().await;
+    assert_eq!((server.get(&file, "").await.status, server.contents()), (404, 0));
+    server.close().await;
 }
 
 #[tokio::test]
 async fn the_signature_may_be_in_a_header() {
-    let house = House::new("").await;
-    let Slot { path, put, .. } = house.slot("a.jpg", b"hello", None).await;
+    let server = TestServer::new("").await;
+    let Slot { path, put, .. } = server.slot("a.jpg", b"hello", None).await;
     let signature = put.split_once("?s=").unwrap().1;
     for (header, status) in [
         ("Authorization: Bearer AAAA\r\n".to_owned(), 403),
         (format!("Authorization: Basic {signature}\r\n"), 403),
         (format!("Authorization: bearer {signature}\r\n"), 201),
     ] {
-        assert_eq!(house.ask("PUT", &path, &header, b"hello").await.status, status, "{header}");
+        assert_eq!(server.ask("PUT", &path, &header, b"hello").await.status, status, "{header}");
     }
     // A token of something else is nothing to a download, and HEAD answers as GET.
     for method in ["GET", "HEAD"] {
-        let answer = house.ask(method, &path, "Authorization: Bearer AAAA\r\n", b"").await;
+        let answer = server.ask(method, &path, "Authorization: Bearer AAAA\r\n", b"").await;
         assert_eq!(answer.status, 200, "{method}: {answer:?}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn files_that_are_switched_off_are_not_there() {
-    let house = House::new("").await;
-    let slot = house.file("a.jpg", b"hello", None).await;
+    let server = TestServer::new("").await;
+    let slot = server.file("a.jpg", b"hello", None).await;
     let text = "files.enabled = false\n";
-    let off = House::new(text).await;
+    let off = TestServer::new(text).await;
     assert_eq!(off.get(&slot, "").await.status, 404);
-    house.close().await;
+    server.close().await;
     off.close().await;
 }

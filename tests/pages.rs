@@ -7,7 +7,7 @@ mod browser;
 
 use std::time::Duration;
 
-use browser::House;
+use browser::TestServer;
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 use waxwing::host::invitations::Wish;
@@ -16,10 +16,10 @@ use waxwing::storage::{InvitationId, InvitationKind, Subscription};
 
 #[tokio::test]
 async fn an_invitation_is_explained() {
-    let house = House::new("").await;
-    house.account("romeo@localhost", "soldierly").await;
-    let token = house.invite("romeo@localhost", InvitationKind::Contact, true).await;
-    let mut browser = house.browser();
+    let server = TestServer::new("").await;
+    server.account("romeo@localhost", "soldierly").await;
+    let token = server.invite("romeo@localhost", InvitationKind::Contact, true).await;
+    let mut browser = server.browser();
     let page = browser.get(&format!("/invite/{token}")).await;
     assert_eq!(page.status, 200, "{page:?}");
     let link = format!("href=\"xmpp:romeo@localhost?roster;preauth={token};ibr=y\"");
@@ -51,18 +51,18 @@ async fn an_invitation_is_explained() {
         (200, Some("text/css; charset=utf-8"))
     );
     // One that makes no account offers none.
-    let token = house.invite("romeo@localhost", InvitationKind::Contact, false).await;
+    let token = server.invite("romeo@localhost", InvitationKind::Contact, false).await;
     let page = browser.get(&format!("/invite/{token}")).await;
     assert!(page.status == 200 && !page.body.contains("/register/"));
     assert_eq!(browser.get(&format!("/register/{token}")).await.status, 403);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn an_invitation_that_is_over_says_so() {
-    let house = House::new("").await;
-    house.account("romeo@localhost", "soldierly").await;
-    let mut browser = house.browser();
+    let server = TestServer::new("").await;
+    server.account("romeo@localhost", "soldierly").await;
+    let mut browser = server.browser();
     for path in
         ["/invite/abcdefghijkmnpqrstuv", "/invite/%3Cscript%3E", "/invite/..%2f..", "/register/x"]
     {
@@ -70,14 +70,14 @@ async fn an_invitation_that_is_over_says_so() {
         assert_eq!(page.status, 404, "{path}: {page:?}");
         assert!(page.body.contains("no such invitation") && !page.body.contains("<script"));
     }
-    let used = house.invite("romeo@localhost", InvitationKind::Account, true).await;
+    let used = server.invite("romeo@localhost", InvitationKind::Account, true).await;
     let id = InvitationId::of_token(&used);
-    assert!(house.storage().invitations().use_invitation(id, None).await.unwrap());
+    assert!(server.storage().invitations().use_invitation(id, None).await.unwrap());
     let page = browser.get(&format!("/invite/{used}")).await;
     assert!(page.status == 410 && page.body.contains("used already"), "{page:?}");
     let lifetime = Some(Duration::ZERO);
     let wish = Wish { kind: InvitationKind::Account, also: false, name: None, uses: 1, lifetime };
-    let old = house.invite_as("localhost", wish).await;
+    let old = server.invite_as("localhost", wish).await;
     let page = browser.get(&format!("/register/{old}")).await;
     assert!(page.status == 410 && page.body.contains("expired"), "{page:?}");
     // Nobody tries very many.
@@ -86,16 +86,16 @@ async fn an_invitation_that_is_over_says_so() {
         last = browser.get(&format!("/invite/guess{n}")).await.status;
     }
     assert_eq!(last, 429);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn an_account_is_made_by_invitation() {
-    let house = House::new("").await;
-    let romeo = house.account("romeo@localhost", "soldierly").await;
-    let token = house.invite("romeo@localhost", InvitationKind::Account, true).await;
+    let server = TestServer::new("").await;
+    let romeo = server.account("romeo@localhost", "soldierly").await;
+    let token = server.invite("romeo@localhost", InvitationKind::Account, true).await;
     let path = format!("/register/{token}");
-    let mut browser = house.browser();
+    let mut browser = server.browser();
     let form = browser.get(&path).await;
     assert_eq!(form.status, 200);
     let cookie = form.header("set-cookie").unwrap();
@@ -134,7 +134,7 @@ async fn an_account_is_made_by_invitation() {
     // Both are contacts, and the invitation is used up.
     let juliet = BareJid::parse("juliet@localhost").unwrap();
     for (user, contact) in [(&romeo, &juliet), (&juliet, &romeo)] {
-        let (_, items) = house.storage().roster().load(user).await.unwrap();
+        let (_, items) = server.storage().roster().load(user).await.unwrap();
         assert_eq!(items.len(), 1);
         assert_eq!(
             (items[0].jid.as_str(), items[0].subscription),
@@ -144,17 +144,17 @@ async fn an_account_is_made_by_invitation() {
     assert_eq!(browser.get(&path).await.status, 410);
     let page = browser.post(&path, &fields("nurse", "angelica", "angelica", &proof)).await;
     assert_eq!(page.status, 410);
-    house.close().await;
+    server.close().await;
 }
 
 /// A double click, and a second try after an answer that was lost.
 #[tokio::test]
 async fn a_form_that_is_sent_twice_leads_to_the_same_page() {
-    let house = House::new("").await;
-    house.account("romeo@localhost", "soldierly").await;
-    let token = house.invite("romeo@localhost", InvitationKind::Account, true).await;
+    let server = TestServer::new("").await;
+    server.account("romeo@localhost", "soldierly").await;
+    let token = server.invite("romeo@localhost", InvitationKind::Account, true).await;
     let path = format!("/register/{token}");
-    let mut browser = house.browser();
+    let mut browser = server.browser();
     let proof = browser.get(&path).await.token(&path);
     let of = |name| {
         let fields = [("name", name), ("password", "beauteous"), ("again", "beauteous")];
@@ -164,7 +164,7 @@ async fn a_form_that_is_sent_twice_leads_to_the_same_page() {
     for _ in 0..2 {
         assert_eq!(browser.post(&path, &of("romeo")).await.status, 422);
     }
-    let mut second = house.browser();
+    let mut second = server.browser();
     second.cookies.clone_from(&browser.cookies);
     let fields = of("juliet");
     let pages = tokio::join!(browser.post(&path, &fields), second.post(&path, &fields));
@@ -177,19 +177,19 @@ async fn a_form_that_is_sent_twice_leads_to_the_same_page() {
     let done = done.to_owned();
     assert_eq!(browser.get(&done).await.status, 200);
     // Another browser, other fields, and the same form shown again are other forms.
-    let mut other = house.browser();
+    let mut other = server.browser();
     assert_eq!(other.post(&path, &fields).await.status, 410);
     assert_eq!(browser.post(&path, &of("nurse")).await.status, 410);
     assert_eq!(browser.post("/register/other", &fields).await.status, 404);
     let used = browser.get(&path).await;
     assert!(used.status == 410 && used.body.contains("your account is ready"), "{used:?}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn no_form_is_sent_from_elsewhere() {
-    let house = House::new("registration.open = true").await;
-    let mut browser = house.browser();
+    let server = TestServer::new("registration.open = true").await;
+    let mut browser = server.browser();
     let form = browser.get("/register").await;
     let proof = form.token("/register");
     let of = |proof: &str| {
@@ -205,10 +205,10 @@ async fn no_form_is_sent_from_elsewhere() {
     refused(&mut browser, "").await;
     refused(&mut browser, "1.x").await;
     // The token of another browser, and none of the cookies.
-    let mut other = house.browser();
+    let mut other = server.browser();
     refused(&mut other, &proof).await;
     // The token of another form.
-    let invitation = house.invite("localhost", InvitationKind::Account, false).await;
+    let invitation = server.invite("localhost", InvitationKind::Account, false).await;
     let path = format!("/register/{invitation}");
     let foreign = browser.get(&path).await.token(&path);
     refused(&mut browser, &foreign).await;
@@ -223,23 +223,23 @@ async fn no_form_is_sent_from_elsewhere() {
     assert_eq!(browser.post_raw("/register", kind, &"a".repeat(100_000)).await.status, 413);
     assert_eq!(browser.post_raw("/invite/x", kind, "").await.status, 405);
     let juliet = BareJid::parse("juliet@localhost").unwrap();
-    assert!(house.storage().accounts().find(&juliet).await.unwrap().is_none());
+    assert!(server.storage().accounts().find(&juliet).await.unwrap().is_none());
     let fields = of(&proof);
     let fields: Vec<_> = fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     assert_eq!(browser.post("/register", &fields).await.status, 303);
-    assert!(house.storage().accounts().find(&juliet).await.unwrap().is_some());
-    house.close().await;
+    assert!(server.storage().accounts().find(&juliet).await.unwrap().is_some());
+    server.close().await;
 }
 
 #[tokio::test]
 async fn the_open_page_is_there_while_registration_is_open() {
-    let house = House::new("").await;
-    let mut browser = house.browser();
+    let server = TestServer::new("").await;
+    let mut browser = server.browser();
     let page = browser.get("/register").await;
     assert!(page.status == 404 && page.body.contains("by invitation"), "{page:?}");
-    house.close().await;
-    let house = House::new("registration.open = true\nregistration.per_address = 1").await;
-    let mut browser = house.browser();
+    server.close().await;
+    let server = TestServer::new("registration.open = true\nregistration.per_address = 1").await;
+    let mut browser = server.browser();
     for (name, status) in [("juliet", 303), ("nurse", 422)] {
         let proof = browser.get("/register").await.token("/register");
         let fields =
@@ -248,15 +248,15 @@ async fn the_open_page_is_there_while_registration_is_open() {
         assert_eq!(page.status, status, "{page:?}");
         assert!(status == 303 || page.body.contains("Too many accounts"));
     }
-    house.close().await;
+    server.close().await;
 }
 
 /// Guesses from many addresses have a bound together, which keeps out nobody who has an invitation.
 #[tokio::test]
 async fn tokens_are_not_guessed_from_many_addresses() {
-    let house = House::new("budgets.unknown_invitations = 5").await;
-    let token = house.invite("romeo@localhost", InvitationKind::Contact, false).await;
-    let mut browser = house.browser();
+    let server = TestServer::new("budgets.unknown_invitations = 5").await;
+    let token = server.invite("romeo@localhost", InvitationKind::Contact, false).await;
+    let mut browser = server.browser();
     let mut tried = Vec::new();
     for client in 1..=5 {
         for path in ["/invite/abcdefghijkmnpqrstuv", "/register/abcdefghijkmnpqrstuv"] {
@@ -267,28 +267,28 @@ async fn tokens_are_not_guessed_from_many_addresses() {
     let path = format!("/invite/{token}");
     assert_eq!(browser.get_for("198.51.100.1", &path).await.status, 429);
     assert_eq!(browser.get_for("198.51.100.9", &path).await.status, 200);
-    let counted = house.server.state().metrics.render();
+    let counted = server.server.state().metrics.render();
     let line = "waxwing_budget_actions_total{budget=\"unknown_invitations\",scope=\"all\",action=\"error\"} 4";
     assert!(counted.contains(line), "{counted}");
-    house.close().await;
+    server.close().await;
 }
 
 /// Passwords do not go over the network in the clear.
 #[tokio::test]
 async fn without_tls_only_browsers_on_the_same_machine_are_served() {
-    let house = House::new("registration.open = true").await;
-    let mut browser = house.browser();
+    let server = TestServer::new("registration.open = true").await;
+    let mut browser = server.browser();
     browser.from = "192.0.2.1:9".parse().unwrap();
     let page = browser.get("/register").await;
     assert!(page.status == 403 && page.body.contains("HTTPS"), "{page:?}");
     assert_eq!(browser.post("/register", &[]).await.status, 403);
-    house.close().await;
+    server.close().await;
 }
 
 /// Half a body, and then nothing: nothing stays of it, whatever the path is.
 #[tokio::test]
 async fn a_body_that_never_comes_keeps_nothing() {
-    let house = House::new("registration.open = true").await;
+    let server = TestServer::new("registration.open = true").await;
     let request = |line: &str| {
         format!(
             "{line} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
@@ -305,7 +305,7 @@ async fn a_body_that_never_comes_keeps_nothing() {
         "POST /api/v1/messages",
         "POST /http-bind",
     ] {
-        let mut io = house.sent(&request(line)).await;
+        let mut io = server.sent(&request(line)).await;
         let mut answer = String::new();
         tokio::time::pause();
         let closed = timeout(Duration::from_secs(80), io.read_to_string(&mut answer)).await;
@@ -313,11 +313,11 @@ async fn a_body_that_never_comes_keeps_nothing() {
         assert!(closed.is_ok_and(|closed| closed.is_ok()), "{line}: {answer}");
         assert!(answer.starts_with("HTTP/1.1 "), "{line}: {answer}");
         let gone = async {
-            while house.running("page") + house.running("connection") > 0 {
+            while server.running("page") + server.running("connection") > 0 {
                 tokio::task::yield_now().await;
             }
         };
         assert!(timeout(Duration::from_secs(9), gone).await.is_ok(), "{line}");
     }
-    house.close().await;
+    server.close().await;
 }

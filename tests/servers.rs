@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test stand outside of its functions")]
 
+#[path = "servers/after_a_cut.rs"]
+mod after_a_cut;
 #[path = "servers/chat.rs"]
 mod chat;
 #[path = "servers/denied.rs"]

@@ -32,13 +32,13 @@ use waxwing::server::Server;
 use waxwing::storage::MemoryStorage;
 use waxwing::tasks::Tasks;
 
-struct House {
+struct TestServer {
     server: Server,
     tasks: Tasks,
     _data: TempDir,
 }
 
-impl House {
+impl TestServer {
     async fn new(options: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let text = format!(
@@ -122,9 +122,9 @@ const OPEN: &[u8] =
 
 #[tokio::test]
 async fn a_client_that_speaks_xmpp_gets_a_websocket() {
-    let house = House::closed("").await;
+    let server = TestServer::closed("").await;
     for path in ["/ws", "/ws/", "/xmpp-websocket", "/xmpp-websocket/", "/ws?a=b", "/ws/?x"] {
-        let (mut io, head) = house.asked(&upgrade(path, &[XMPP])).await;
+        let (mut io, head) = server.asked(&upgrade(path, &[XMPP])).await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         let head = head.to_ascii_lowercase();
         for line in [
@@ -139,12 +139,12 @@ async fn a_client_that_speaks_xmpp_gets_a_websocket() {
         io.write_all(&masked(0x81, OPEN)).await.unwrap();
         assert_eq!(timeout(PATIENCE, io.read_u8()).await.unwrap().unwrap(), 0x81);
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn whoever_is_no_such_client_is_told_why() {
-    let house = House::closed("").await;
+    let server = TestServer::closed("").await;
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let post = upgrade("/ws", &[XMPP]).replace("GET", "POST");
     let old = upgrade("/ws", &[XMPP]).replace("HTTP/1.1", "HTTP/1.0");
@@ -169,19 +169,19 @@ async fn whoever_is_no_such_client_is_told_why() {
         ("two lengths", request("/", &["Content-Length: 1\r\nContent-Length: 2\r\n"]), 400),
     ];
     for (what, request, status) in table {
-        let (_, head) = house.asked(&request).await;
+        let (_, head) = server.asked(&request).await;
         assert_eq!(head.split(' ').nth(1), Some(status.to_string().as_str()), "{what}: {head}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_page_from_elsewhere_is_refused_if_the_administrator_says_so() {
-    let any = House::closed("").await;
+    let any = TestServer::closed("").await;
     let (_, head) = any.asked(&upgrade("/ws", &[XMPP, "Origin: https://b.example\r\n"])).await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     any.close().await;
-    let house = House::closed("origins = [\"https://Chat.example/\"]").await;
+    let server = TestServer::closed("origins = [\"https://Chat.example/\"]").await;
     let table = [
         ("Origin: https://chat.example\r\n", 101),
         ("", 101),
@@ -196,24 +196,24 @@ async fn a_page_from_elsewhere_is_refused_if_the_administrator_says_so() {
         ("Origin: null\r\n", 403),
     ];
     for (origin, status) in table {
-        let (_, head) = house.asked(&upgrade("/ws", &[XMPP, origin])).await;
+        let (_, head) = server.asked(&upgrade("/ws", &[XMPP, origin])).await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{origin}: {head}");
     }
-    house.close().await;
-    let house = House::closed("origins = [\"http://a.example:80/\", \"null\"]").await;
+    server.close().await;
+    let server = TestServer::closed("origins = [\"http://a.example:80/\", \"null\"]").await;
     for (origin, status) in [("http://A.example", 101), ("null", 101), ("https://a.example", 403)] {
         let line = format!("Origin: {origin}\r\n");
-        let (_, head) = house.asked(&upgrade("/ws", &[XMPP, &line])).await;
+        let (_, head) = server.asked(&upgrade("/ws", &[XMPP, &line])).await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{origin}: {head}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn what_came_with_the_handshake_counts_and_so_does_every_byte_alone() {
-    let house = House::closed("").await;
+    let server = TestServer::closed("").await;
     for at_once in [1, 1000] {
-        let mut io = house.connect();
+        let mut io = server.connect();
         let all = [upgrade("/ws", &[XMPP]).as_bytes(), &masked(0x81, OPEN)].concat();
         for part in all.chunks(at_once) {
             io.write_all(part).await.unwrap();
@@ -222,13 +222,13 @@ async fn what_came_with_the_handshake_counts_and_so_does_every_byte_alone() {
         assert!(head(&mut io).await.starts_with("HTTP/1.1 101 "));
         assert_eq!(timeout(PATIENCE, io.read_u8()).await.unwrap().unwrap(), 0x81);
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn pings_are_answered_and_faults_close_with_their_code() {
-    let house = House::closed("").await;
-    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    let server = TestServer::closed("").await;
+    let (mut io, _) = server.asked(&upgrade("/ws", &[XMPP])).await;
     io.write_all(&masked(0x89, b"there?")).await.unwrap();
     let mut pong = [0; 8];
     timeout(PATIENCE, io.read_exact(&mut pong)).await.unwrap().unwrap();
@@ -247,12 +247,12 @@ async fn pings_are_answered_and_faults_close_with_their_code() {
         ("a code that is never sent", &masked(0x88, b"\x03\xed"), 1002),
     ];
     for (what, frame, code) in table {
-        let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+        let (mut io, _) = server.asked(&upgrade("/ws", &[XMPP])).await;
         io.write_all(frame).await.unwrap();
         let [high, low] = code.to_be_bytes();
         assert_eq!(rest(&mut io).await, [0x88, 2, high, low], "{what}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 /// A message of two fragments.
@@ -262,8 +262,8 @@ fn parts(first: &[u8], second: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn clients_are_sent_elsewhere_if_the_administrator_says_so() {
-    let house = House::closed("see_other_uri = \"wss://new.example/ws?a&b\"").await;
-    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    let server = TestServer::closed("see_other_uri = \"wss://new.example/ws?a&b\"").await;
+    let (mut io, _) = server.asked(&upgrade("/ws", &[XMPP])).await;
     io.write_all(&masked(0x81, OPEN)).await.unwrap();
     let said = rest(&mut io).await;
     let text = String::from_utf8_lossy(&said).into_owned();
@@ -271,16 +271,16 @@ async fn clients_are_sent_elsewhere_if_the_administrator_says_so() {
                  see-other-uri='wss://new.example/ws?a&amp;b'/>";
     assert!(text.contains("<open ") && text.contains(close), "{text}");
     assert!(said.ends_with(&[0x88, 2, 0x03, 0xe8]), "{text}");
-    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    let (mut io, _) = server.asked(&upgrade("/ws", &[XMPP])).await;
     io.write_all(&masked(0x81, b"<message xmlns='jabber:client'/>")).await.unwrap();
     assert!(!String::from_utf8_lossy(&rest(&mut io).await).contains("see-other-uri"));
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_message_in_parts_is_one_message() {
-    let house = House::closed("").await;
-    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    let server = TestServer::closed("").await;
+    let (mut io, _) = server.asked(&upgrade("/ws", &[XMPP])).await;
     let (begin, end) = OPEN.split_at(40);
     io.write_all(&masked(0x01, begin)).await.unwrap();
     io.write_all(&masked(0x89, b"")).await.unwrap();
@@ -289,7 +289,7 @@ async fn a_message_in_parts_is_one_message() {
     assert_eq!(pong, [0x8a, 0]);
     io.write_all(&masked(0x80, end)).await.unwrap();
     assert_eq!(timeout(PATIENCE, io.read_u8()).await.unwrap().unwrap(), 0x81);
-    house.close().await;
+    server.close().await;
 }
 
 /// Reads until this comes.
@@ -302,13 +302,13 @@ async fn hear(io: &mut DuplexStream, wanted: &str) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-async fn log_in(house: &House) -> DuplexStream {
-    log_in_as(house).await.0
+async fn log_in(server: &TestServer) -> DuplexStream {
+    log_in_as(server).await.0
 }
 
 /// A new session, and its address.
-async fn log_in_as(house: &House) -> (DuplexStream, String) {
-    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+async fn log_in_as(server: &TestServer) -> (DuplexStream, String) {
+    let (mut io, _) = server.asked(&upgrade("/ws", &[XMPP])).await;
     io.write_all(&masked(0x81, OPEN)).await.unwrap();
     hear(&mut io, "features").await;
     let auth = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='ANONYMOUS'/>";
@@ -327,8 +327,8 @@ const SILENCE: &str = "[auth]\nanonymous = true\n[limits]\nsilence = '30 s'\npin
 
 #[tokio::test(start_paused = true)]
 async fn control_frames_are_signs_of_life() {
-    let house = House::closed(SILENCE).await;
-    let mut io = log_in(&house).await;
+    let server = TestServer::closed(SILENCE).await;
+    let mut io = log_in(&server).await;
     for _ in 0..5 {
         pass(Duration::from_secs(20)).await;
         io.write_all(&masked(0x89, b"?")).await.unwrap();
@@ -350,16 +350,16 @@ async fn control_frames_are_signs_of_life() {
     assert_eq!(hear(&mut io, "?").await, "\u{fffd}\u{1}?");
     pass(Duration::from_secs(36)).await;
     assert!(rest(&mut io).await.starts_with(&[0x89, 0]), "it is lost");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_of_a_message_that_never_ends_is_no_sign_of_life() {
-    let house = House::closed(SILENCE).await;
+    let server = TestServer::closed(SILENCE).await;
     let begun = masked(0x01, b"<message xmlns='jabber:client'><body>");
     let more: [&[u8]; 3] = [&masked(0x00, b"x"), &masked(0x89, b""), b"\0"];
     for more in more {
-        let mut io = log_in(&house).await;
+        let mut io = log_in(&server).await;
         let since = tokio::time::Instant::now();
         io.write_all(&begun).await.unwrap();
         if more == b"\0" {
@@ -379,19 +379,19 @@ async fn what_comes_of_a_message_that_never_ends_is_no_sign_of_life() {
         assert!(all.windows(2).any(|frame| frame == [0x89, 0]), "a ping");
         assert!(since.elapsed() < Duration::from_secs(50), "{more:?}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_server_that_ends_says_so_and_waits_for_nobody() {
-    let house = House::closed("").await;
-    let (mut io, _) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    let server = TestServer::closed("").await;
+    let (mut io, _) = server.asked(&upgrade("/ws", &[XMPP])).await;
     io.write_all(&masked(0x81, OPEN)).await.unwrap();
     assert_eq!(timeout(PATIENCE, io.read_u8()).await.unwrap().unwrap(), 0x81);
-    let mut silent = house.connect();
-    let mut half = house.connect();
+    let mut silent = server.connect();
+    let mut half = server.connect();
     half.write_all(b"GET / HT").await.unwrap();
-    assert!(house.tasks.stop(Duration::from_secs(10)).await.is_empty());
+    assert!(server.tasks.stop(Duration::from_secs(10)).await.is_empty());
     let last = String::from_utf8_lossy(&rest(&mut io).await).into_owned();
     assert!(
         last.contains("<system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"),
@@ -412,23 +412,23 @@ async fn end(mut io: DuplexStream) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_idle_or_slow_is_closed_in_its_own_time() {
-    let house = House::closed("[limits]\nnegotiation = '60 min'").await;
-    let silent = house.connect();
-    let (idle, head) = house.asked(&request("/", &[])).await;
+    let server = TestServer::closed("[limits]\nnegotiation = '60 min'").await;
+    let silent = server.connect();
+    let (idle, head) = server.asked(&request("/", &[])).await;
     assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
-    let mut slow = house.connect();
+    let mut slow = server.connect();
     slow.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     let (silent, idle, slow) = tokio::join!(end(silent), end(idle), end(slow));
     for took in [silent, idle, slow] {
         assert!(took >= Duration::from_secs(14) && took < Duration::from_secs(16), "{took:?}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_with_requests_lives_longer_than_a_negotiation() {
-    let house = House::closed("[limits]\nnegotiation = '5 s'").await;
-    let mut io = house.connect();
+    let server = TestServer::closed("[limits]\nnegotiation = '5 s'").await;
+    let mut io = server.connect();
     for _ in 0..10 {
         io.write_all(request("/", &[]).as_bytes()).await.unwrap();
         let answer = head(&mut io).await;
@@ -445,20 +445,20 @@ async fn a_connection_with_requests_lives_longer_than_a_negotiation() {
     hear(&mut io, "<connection-timeout").await;
     let took = begun.elapsed();
     assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(6), "{took:?}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_asks_and_does_not_read_is_given_up() {
-    let house = House::closed("[limits]\nwrite = '20 s'").await;
-    let mut io = house.connect();
+    let server = TestServer::closed("[limits]\nwrite = '20 s'").await;
+    let mut io = server.connect();
     let all = request("/", &[]).repeat(10_000);
     let begun = tokio::time::Instant::now();
     // Until both directions are full; then the server closes.
     io.write_all(all.as_bytes()).await.unwrap_err();
     let took = begun.elapsed();
     assert!(took >= Duration::from_secs(20) && took < Duration::from_secs(21), "{took:?}");
-    house.close().await;
+    server.close().await;
 }
 
 const PATIENCE: Duration = Duration::from_secs(10);

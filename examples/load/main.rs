@@ -10,11 +10,13 @@
 #![expect(clippy::print_stdout, reason = "the report is the purpose of this program")]
 
 mod acks;
+mod across;
 mod any_certificate;
 mod bosh;
 mod capabilities;
 mod chat;
 mod client;
+mod component;
 mod devices;
 mod elements;
 mod events;
@@ -81,8 +83,12 @@ struct Args {
 enum Mode {
     /// Messages at a fixed rate: how long until the server acknowledges each (XEP-0198).
     Acks(acks::Args),
+    /// The same as `chat` between the accounts of two servers.
+    Across(across::Args),
     /// Pairs of accounts; in each, one sends to the other with a window of messages in flight.
     Chat(chat::Args),
+    /// The same as `chat`, through an external component (XEP-0114).
+    Component(component::Args),
     /// Messages to accounts with several devices (XEP-0280).
     Devices(devices::Args),
     /// Items that are published to contacts (XEP-0163), or as many messages.
@@ -124,16 +130,25 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn run(args: Args) -> anyhow::Result<Report> {
-    let target = Rc::new(Target::new(
-        (args.server, args.transport),
-        args.domain,
-        args.prefix,
-        args.password,
-        args.mechanism,
-    )?);
+    let target = |server, domain| {
+        let (prefix, password) = (args.prefix.clone(), args.password.clone());
+        let target =
+            Target::new((server, args.transport), domain, prefix, password, args.mechanism);
+        target.map(Rc::new)
+    };
+    let other = match &args.mode {
+        Mode::Across(options) => Some(target(options.other, options.other_domain.clone())?),
+        _ => None,
+    };
+    let target = target(args.server, args.domain)?;
     let meter = Meter::new(args.pid);
     match args.mode {
         Mode::Acks(options) => acks::run(target, meter, options).await,
+        Mode::Across(options) => match other {
+            Some(other) => across::run(target, other, meter, options).await,
+            None => anyhow::bail!("there is no other server"),
+        },
+        Mode::Component(options) => component::run(target, meter, options).await,
         Mode::Chat(options) => chat::run(target, meter, options).await,
         Mode::Devices(options) => devices::run(target, meter, options).await,
         Mode::Events(options) => events::run(target, meter, options).await,

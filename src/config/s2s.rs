@@ -50,6 +50,15 @@ section! {
     /// PEM file with certificates of authorities that are trusted besides those of the system.
     authorities: Option<PathBuf> = None => Path("\"/etc/waxwing/authorities.pem\""), Reload;
 
+    /// Believe a server whose certificate no authority has signed, or which does not name the domain, if the DNS names this
+    /// certificate for it (TLSA, RFC 7673) and is signed (DNSSEC). The server for DNS must pass signatures on. It is asked
+    /// for these records only when a certificate is not valid otherwise.
+    dane: bool = true => Switch, Reload;
+
+    /// File with the key of the DNS root (DNSKEY record, RFC 7958), instead of the one that is built in: for a DNS of your
+    /// own.
+    trust_anchor: Option<PathBuf> = None => Path("\"/etc/waxwing/root.key\""), Restart;
+
     /// Where the servers of some domains are, instead of what DNS says: `{ "example.net" = "192.0.2.7:5269" }`. An
     /// address with TLS from the first byte is written `"tls://192.0.2.7:5270"`.
     hosts: Vec<StaticHost> = Vec::new() => StaticHosts, Reload;

@@ -63,6 +63,7 @@ fn the_defaults_in_the_commented_file_read_as_what_they_are() {
                 "#secret",
                 "#see_other_uri",
                 "#socket",
+                "#trust_anchor",
                 "#url",
                 "#username",
                 "#websocket",

@@ -18,7 +18,7 @@ use crate::storage::RosterVersion;
 use crate::xml::{Node, element};
 
 /// The namespace.
-pub const NS: &str = "urn:xmpp:privilege:2";
+pub const NS: &str = ns::PRIVILEGE;
 
 /// The component that has this domain, if its privileges apply to this host.
 #[must_use]

@@ -85,9 +85,12 @@ impl Servers {
         };
         let rows = self.rows().into_iter().filter(|row| row.remote == remote);
         let (incoming, outgoing): (Vec<_>, Vec<_>) = rows.partition(|row| row.direction == "in");
-        let proof = match rules.is_dialback_enough(remote) {
-            true => "a certificate, or dialback",
-            false => "a certificate that is valid for it",
+        let proof = match (rules.is_dialback_enough(remote), rules.has_dane()) {
+            (true, _) => "a certificate, or dialback",
+            (false, true) => {
+                "a certificate that is valid for it, or one that the signed DNS names (DANE)"
+            }
+            (false, false) => "a certificate that is valid for it",
         };
         vec![
             ("domain", json!(remote)),
@@ -167,7 +170,9 @@ fn about_peer(rules: &Rules, opened: &Opened, remote: &str) -> Vec<(&'static str
     facts.push(("valid_until", json!(ends.map(|(_, end)| end.to_string()))));
     facts.push(("fingerprint", json!(certificate.and_then(|own| own.fingerprint()))));
     let fault = certificate.and_then(|own| own.check(remote).err());
-    facts.push(("certificate", json!(fault.map_or("valid", |fault| fault.words()))));
+    let own = certificate.and_then(|own| own.own_fault(remote));
+    facts.push(("certificate", json!(own.map_or("valid", |fault| fault.words()))));
+    facts.push(("dane", json!(certificate.and_then(|own| own.dane()).unwrap_or("not asked"))));
     let seen = opened.seen.unwrap_or_default();
     facts.push(("external", json!(seen.has_external)));
     facts.push(("dialback", json!(seen.has_dialback)));
@@ -176,8 +181,8 @@ fn about_peer(rules: &Rules, opened: &Opened, remote: &str) -> Vec<(&'static str
             "the configuration says not to talk to this domain".to_owned()
         }
         (Some(fault), false) => format!(
-            "its certificate {}, so it is not believed: it needs another one, or its domain a line in \
-                 `s2s.dialback`",
+            "its certificate {}, so it is not believed: it needs another one, or TLSA records in a signed \
+                 DNS (DANE), or its domain a line in `s2s.dialback`",
             fault.words()
         ),
         _ if seen.has_external => "this server would log in by its certificate".to_owned(),

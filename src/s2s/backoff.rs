@@ -30,6 +30,8 @@ struct Failed {
     times: u32,
     until: Instant,
     why: Failure,
+    /// When one of its keys was last verified in spite of it.
+    verified: Option<Instant>,
 }
 
 impl Remotes {
@@ -55,6 +57,19 @@ impl Remotes {
     /// Why this domain is not to be tried now.
     pub(super) fn why_not(&self, domain: &str) -> Option<Failure> {
         self.0.lock().get(domain)?.why(Instant::now())
+    }
+
+    /// Why none of its keys is to be verified now. Who sends one may be the domain itself, which has come back: so it is asked
+    /// although it could not be reached, but not again and again.
+    pub(super) fn why_not_verify(&self, domain: &str) -> Option<Failure> {
+        let remote = self.0.lock().get(domain).cloned()?;
+        let (now, mut failed) = (Instant::now(), remote.failed.lock());
+        let failed = failed.as_mut().filter(|failed| now < failed.until)?;
+        if failed.verified.is_none_or(|verified| verified + BETWEEN_KEYS <= now) {
+            failed.verified = Some(now);
+            return None;
+        }
+        Some(failed.why)
     }
 
     /// Why it is not to be tried now in the name of this domain of ours.
@@ -105,7 +120,8 @@ impl Remote {
         let mut failed = self.failed.lock();
         let times = failed.map_or(0, |failed| failed.times) + 1;
         let pause = with_chance(pause(times));
-        *failed = Some(Failed { times, until: Instant::now() + pause, why });
+        let verified = failed.and_then(|failed| failed.verified);
+        *failed = Some(Failed { times, until: Instant::now() + pause, why, verified });
         pause
     }
 
@@ -133,6 +149,8 @@ fn with_chance(pause: Duration) -> Duration {
 
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(600);
+/// Between two keys that are verified of a domain that could not be reached.
+const BETWEEN_KEYS: Duration = Duration::from_secs(2);
 /// How many domains are remembered.
 const MOST: usize = 20_000;
 
@@ -184,6 +202,21 @@ mod tests {
         assert!(remotes.why_not_pair(&rooms).is_some());
         remotes.forget_domain("c.example");
         assert_eq!(remotes.why_not_pair(&rooms), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_a_key_is_asked_for_it_although_it_was_not_reached() {
+        let remotes = Remotes::default();
+        assert_eq!(remotes.why_not_verify("c.example"), None);
+        let why = Failure::timeout("no");
+        remotes.failed(&pair("a.example"), why);
+        assert_eq!(remotes.why_not_verify("c.example"), None);
+        assert_eq!(remotes.why_not_verify("c.example"), Some(why));
+        tokio::time::advance(BETWEEN_KEYS).await;
+        assert_eq!(remotes.why_not("c.example"), Some(why));
+        assert_eq!(remotes.why_not_verify("c.example"), None);
+        remotes.failed(&pair("a.example"), why);
+        assert_eq!(remotes.why_not_verify("c.example"), Some(why));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! How many stanzas of a stream were handled, for a server that comes back after the stream was cut (XEP-0198 §5): it sends
-//! again only what was not.
+//! again only what was not. On a stream of ours that carries the other server's stanzas, too (XEP-0288), it asks by the id that it
+//! has given to the stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +12,37 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::incoming::Handled;
+use super::link::Link;
 use super::streams::Stream;
 use crate::random::random_id;
 
-/// The counters of streams that other servers have opened, by the id that they were told.
+/// The counters of streams, by the id that one of us has given to the other.
 #[derive(Default)]
 pub(super) struct Counters(Mutex<FxHashMap<SmolStr, Counter>>);
 
 struct Counter {
     /// The domain of the other server.
     remote: SmolStr,
-    stream: Arc<Stream>,
+    of: Counted,
     handled: Arc<Handled>,
     ended: CancellationToken,
+}
+
+/// A stream that is counted.
+pub(super) enum Counted {
+    /// One of ours.
+    Link(Arc<Link>),
+    /// One that the other server has opened.
+    Stream(Arc<Stream>),
+}
+
+impl Counted {
+    fn end(&self) {
+        match self {
+            Self::Link(link) => link.end(),
+            Self::Stream(stream) => stream.end(),
+        }
+    }
 }
 
 /// A stream that is counted. It has ended when this is dropped.
@@ -44,29 +63,45 @@ impl Counters {
         stream: &Arc<Stream>,
         handled: &Arc<Handled>,
     ) -> Option<(SmolStr, Counting)> {
+        let id = random_id();
+        let of = Counted::Stream(Arc::clone(stream));
+        self.enter_as(&id, remote, of, handled).map(|counting| (id, counting))
+    }
+
+    /// Keeps the counter of a stream under the id that the other server has given to it. `None` if there are too many.
+    pub(super) fn enter_as(
+        &self,
+        id: &SmolStr,
+        remote: &str,
+        of: Counted,
+        handled: &Arc<Handled>,
+    ) -> Option<Counting> {
         let mut all = self.0.lock();
         if all.len() >= MOST {
             all.retain(|_, counter| !counter.ended.is_cancelled());
         }
-        if all.len() >= MOST {
+        // Nobody takes the place of others by an id of its choice.
+        if all.len() >= MOST || id.len() > LONGEST_ID || all.contains_key(id) {
             return None;
         }
-        let (id, ended) = (random_id(), CancellationToken::new());
-        let (stream, handled) = (Arc::clone(stream), Arc::clone(handled));
-        let counter = Counter { remote: remote.into(), stream, handled, ended: ended.clone() };
+        let (ended, handled) = (CancellationToken::new(), Arc::clone(handled));
+        let counter = Counter { remote: remote.into(), of, handled, ended: ended.clone() };
         all.insert(id.clone(), counter);
-        Some((id, Counting(ended)))
+        Some(Counting(ended))
     }
 
-    /// How many stanzas were handled of the stream with this id, which this domain had opened. The other server knows that
-    /// the stream was cut. If we do not know it yet, we end the stream first and carry what has come on it.
+    /// How many stanzas of this domain were handled on the stream with this id. Its server knows that the
+    /// stream is cut. If we do not know it yet, the stream is ended first, and what has come is carried.
     pub(super) async fn take(&self, id: &str, remote: &str) -> Option<u32> {
         let counter = {
             let mut all = self.0.lock();
             all.get(id).filter(|counter| counter.remote == remote)?;
             all.remove(id)?
         };
-        counter.stream.end();
+        // A link may have another stream by now.
+        if !counter.ended.is_cancelled() {
+            counter.of.end();
+        }
         timeout(PATIENCE, counter.ended.cancelled()).await.ok()?;
         Some(counter.handled.count())
     }
@@ -74,5 +109,7 @@ impl Counters {
 
 /// How many counters are kept, of streams that have ended or not.
 const MOST: usize = 20_000;
+/// Bytes of an id.
+const LONGEST_ID: usize = 128;
 /// How long a stream may take to end. The other server waits.
 const PATIENCE: Duration = Duration::from_secs(6);

@@ -118,6 +118,12 @@ pub(super) const TOO_LARGE: Failure = Failure {
     ..Failure::timeout("the stanza is larger than the other server takes")
 };
 
+/// The stream was cut before the other server acknowledged it.
+pub(super) const DOUBTFUL: Failure = Failure {
+    word: "doubtful",
+    ..Failure::timeout("the connection to the other server was lost: it may have this, or not")
+};
+
 /// Too many attempts run at the same time.
 pub(super) const BUSY: Failure = Failure {
     condition: Condition::ResourceConstraint,

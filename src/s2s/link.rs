@@ -143,21 +143,31 @@ impl Link {
         self.queue.lock().previous.as_ref().map(|previous| previous.id.clone())
     }
 
-    /// Removes the stanzas that the other server has handled on the stream that was cut: `h` in all. Returns whether it
-    /// was any.
-    pub(super) fn forget_handled(&self, h: Option<u32>) -> bool {
+    /// Forgets what the other server has handled on the stream that was cut: `h` stanzas in all. Whether it was any. If it does not
+    /// say so, it may have all that was sent there: what must not come twice is taken out, and returned.
+    pub(super) fn forget_handled(
+        &self,
+        h: Option<u32>,
+        is_once_only: impl Fn(&Stanza) -> bool,
+    ) -> (bool, Vec<Waiting>) {
         let mut queue = self.queue.lock();
-        let Some((previous, h)) = queue.previous.take().zip(h) else { return false };
-        let handled = h.wrapping_sub(previous.acked) as usize;
-        if handled > previous.unacked {
-            return false;
-        }
-        for _ in 0..handled {
-            if let Some(waiting) = queue.waiting.pop_front() {
-                queue.bytes -= waiting.stanza.size();
+        let Some(previous) = queue.previous.take() else { return (false, Vec::new()) };
+        let handled = h.map(|h| h.wrapping_sub(previous.acked) as usize);
+        let (mut doubtful, mut rest) = (Vec::new(), VecDeque::new());
+        match handled.filter(|handled| *handled <= previous.unacked) {
+            Some(handled) => rest.extend(queue.waiting.drain(..).skip(handled)),
+            None => {
+                for (place, waiting) in queue.waiting.drain(..).enumerate() {
+                    match place < previous.unacked && is_once_only(&waiting.stanza) {
+                        true => doubtful.push(waiting),
+                        false => rest.push_back(waiting),
+                    }
+                }
             }
         }
-        handled > 0
+        queue.bytes = rest.iter().map(|waiting| waiting.stanza.size()).sum();
+        queue.waiting = rest;
+        (handled.is_some_and(|handled| (1..=previous.unacked).contains(&handled)), doubtful)
     }
 
     /// Ends the link, if nothing waits. Returns whether it has ended.
@@ -271,13 +281,21 @@ mod tests {
         let previous = |unacked| Some(Previous { id: "s".into(), acked: u32::MAX, unacked });
         link.set_previous(previous(3));
         assert_eq!(link.previous_id().as_deref(), Some("s"));
-        assert!(link.forget_handled(Some(1)));
-        assert!(!link.forget_handled(Some(1)), "once");
+        let forget = |h, is_once_only| {
+            let (any, doubtful) = link.forget_handled(h, |_| is_once_only);
+            (any, numbers(&doubtful).len())
+        };
+        assert_eq!(forget(Some(1), true), (true, 0));
+        assert_eq!(forget(Some(1), true), (false, 0), "once");
         link.set_previous(previous(1));
-        assert!(!link.forget_handled(Some(9)), "so many were not sent");
+        assert_eq!(forget(Some(9), false), (false, 0), "so many were not sent");
         link.set_previous(previous(1));
-        assert!(!link.forget_handled(None), "the other server does not know");
+        assert_eq!(forget(None, false), (false, 0), "the other server does not know");
         assert_eq!(numbers(&link.take(10_000)), ["2"]);
+        link.put_back((2..4).map(stanza).collect());
+        link.set_previous(previous(1));
+        assert_eq!(forget(None, true), (false, 1), "it may have the first one");
+        assert_eq!(numbers(&link.take(10_000)), ["3"]);
         assert!(link.push(stanza(4), 3, 1).is_ok(), "at least one");
         assert!(!link.close_if_empty());
         assert_eq!(numbers(&link.close()), ["4"]);

@@ -9,6 +9,7 @@ mod attempts;
 mod backoff;
 mod bounce;
 mod counters;
+mod dane;
 mod dial;
 mod dialback;
 mod exceptions;

@@ -4,15 +4,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use smol_str::SmolStr;
 use tokio::time::{Instant, timeout_at};
 
 use super::announced_limits::PeerLimits;
 use super::bounce::bounce;
 use super::failure::TOO_LARGE;
-use super::link::{Link, Waiting};
+use super::link::{Link, Previous, Waiting};
 use super::managed;
 use crate::host::ServerState;
-use crate::stanza::{Detail, StreamCondition, StreamError};
+use crate::stanza::{Detail, MessageKind, Stanza, StreamCondition, StreamError};
 use crate::stream::connection::Connection;
 use crate::stream::exchange::Exchanged;
 
@@ -178,9 +179,13 @@ impl OnItsWay {
         late.or_else(|| acks.pause.filter(|pause| *pause > Instant::now()))
     }
 
-    /// How many stanzas were acknowledged, and how many were not, if they are counted.
-    pub(super) fn counts(&self) -> Option<(u32, usize)> {
-        self.acks.as_ref().map(|acks| (acks.acked, self.stanzas.len()))
+    /// What is known for the stream after this one, which has this id, if its stanzas are counted: how many were acknowledged, and
+    /// how many were written whole and were not.
+    pub(super) fn previous(&self, id: &SmolStr, connection: &Connection) -> Option<Previous> {
+        let acks = self.acks.as_ref()?;
+        let written = self.stanzas.iter().take_while(|(end, _)| *end <= connection.written());
+        let previous = Previous { id: id.clone(), acked: acks.acked, unacked: written.count() };
+        Some(previous).filter(|previous| previous.unacked > 0)
     }
 
     /// Whether nothing is on its way.
@@ -199,6 +204,27 @@ impl OnItsWay {
         std::mem::take(&mut self.stanzas).into_iter().map(|(_, waiting)| waiting).collect()
     }
 
+    /// The stream was cut, and the other server will not tell how much it has handled. It may have what was written whole: what
+    /// must not come twice, messages and requests of users, is taken out, and goes back to them. Presence, and what rooms and
+    /// other services send, is sent again: it says the same twice, or clients know it by its id.
+    pub(super) fn take_doubtful(
+        &mut self,
+        server: &ServerState,
+        connection: &Connection,
+    ) -> Vec<Waiting> {
+        if self.acks.is_none() {
+            return Vec::new();
+        }
+        self.written(connection);
+        let all = std::mem::take(&mut self.stanzas).into_iter();
+        let (doubtful, rest) = all.partition(|(end, waiting): &(u64, Waiting)| {
+            *end <= connection.written() && is_once_only(server, &waiting.stanza)
+        });
+        self.stanzas = rest;
+        let doubtful: VecDeque<(u64, Waiting)> = doubtful;
+        doubtful.into_iter().map(|(_, waiting)| waiting).collect()
+    }
+
     /// Writes what has begun before the stream ends, as far as the other server reads within [`LAST_MOMENT`]. Returns whether
     /// any was taken.
     pub(super) async fn settle(&mut self, connection: &mut Connection) -> bool {
@@ -210,6 +236,22 @@ impl OnItsWay {
             }
         }
         self.written(connection)
+    }
+}
+
+/// Whether it would do harm if it came twice.
+pub(super) fn is_once_only(server: &ServerState, stanza: &Stanza) -> bool {
+    let is_of_user = || {
+        let from = stanza.head().from.as_ref();
+        from.is_some_and(|from| from.local().is_some() && server.host(from.domain()).is_some())
+    };
+    match stanza {
+        Stanza::Iq(iq) => iq.is_request() && is_of_user(),
+        Stanza::Message(message) => match message.kind {
+            MessageKind::Chat | MessageKind::Groupchat | MessageKind::Normal => is_of_user(),
+            MessageKind::Error | MessageKind::Headline => false,
+        },
+        Stanza::Presence(_) => false,
     }
 }
 

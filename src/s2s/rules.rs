@@ -52,6 +52,11 @@ impl Rules {
         all.max_by_key(|rule| (!rule.pattern.starts_with("*."), rule.pattern.len()))
     }
 
+    /// Whether the signed DNS is asked for certificates that are not valid otherwise (DANE).
+    pub(super) fn has_dane(&self) -> bool {
+        self.config.s2s.dane
+    }
+
     /// Whether dialback is enough to prove this domain. Otherwise a certificate is needed that is valid for it.
     pub(super) fn is_dialback_enough(&self, domain: &str) -> bool {
         let lists = &self.config.s2s;

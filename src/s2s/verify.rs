@@ -11,24 +11,34 @@ use super::outgoing::{Purpose, open};
 use super::pair::Pair;
 use super::servers::Servers;
 use crate::stanza::Condition;
+use crate::tls::PeerCertificate;
 
 /// Asks the other domain of the pair whether it has made this key for the stream with this id. `peer`: the address of
 /// the server that has sent the key.
+/// `certificate`: that of the peer, if the signed DNS must name it for the domain first.
 pub(super) async fn verify(
     servers: &Servers,
     pair: &Pair,
     stream: String,
     key: String,
     peer: IpAddr,
+    certificate: Option<&PeerCertificate>,
 ) -> Verdict {
     // A peer that sends keys for unreachable domains must not delay others, and no domain is asked repeatedly.
     let turns = servers.verifications.of(&name_of(peer), TURNS_OF_ADDRESS);
     let Some(_turn) = turns.turn_now() else {
         return Verdict::Error(Condition::ResourceConstraint);
     };
-    if let Some(why) = servers.remotes.why_not(&pair.remote) {
+    if let Some(why) = servers.remotes.why_not_verify(&pair.remote) {
         return Verdict::Error(why.condition);
     }
+    if let Some(certificate) = certificate
+        && !servers.is_named_by_dns(&pair.remote, certificate).await
+    {
+        return Verdict::Error(Condition::NotAuthorized);
+    }
+    // Who asks again and again does not lengthen its pause.
+    let is_left_alone = servers.remotes.why_not(&pair.remote).is_some();
     let limit = servers.server().config.load().s2s.connect;
     let purpose = Purpose::Verify { stream, key };
     let opened = timeout(limit, Box::pin(open(servers, pair, purpose))).await;
@@ -45,7 +55,7 @@ pub(super) async fn verify(
         }
         Err(why) => {
             tracing::info!(domain = %pair.remote, %why, "cannot ask another server for its key");
-            if why.scope == Scope::All {
+            if why.scope == Scope::All && !is_left_alone {
                 servers.remotes.failed(pair, why);
             }
             Verdict::Error(why.condition)

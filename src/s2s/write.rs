@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::failure::log_error_of_peer;
+use super::bounce::bounce;
+use super::counters::{Counted, Counting};
+use super::failure::{DOUBTFUL, log_error_of_peer};
 use super::flow::Flow;
 use super::incoming::Lanes;
 use super::link::Link;
 use super::managed::{self, Owed, Step};
-use super::on_its_way::{LAST_MOMENT, OnItsWay};
+use super::on_its_way::{LAST_MOMENT, OnItsWay, is_once_only};
 use super::outgoing::{Action, Opened, Outgoing};
 use super::ping::Ping;
 use super::servers::Servers;
@@ -49,9 +51,13 @@ impl Ended {
     }
 }
 
-/// Writes what waits, until the stream ends. What is not written or not acknowledged by then waits again.
-pub(super) async fn write(servers: &Servers, link: &Link, opened: Opened) -> Ended {
-    let mut stream = Stream::new(servers, link, opened);
+/// Writes what waits until the stream ends. What is not written then, or not acknowledged, waits again.
+pub(super) async fn write(servers: &Servers, link: &Arc<Link>, opened: Opened) -> Ended {
+    let server = servers.server();
+    let handled = opened.machine.handled_before();
+    let (any, doubtful) = link.forget_handled(handled, |stanza| is_once_only(server, stanza));
+    Box::pin(bounce(server, doubtful, DOUBTFUL)).await;
+    let mut stream = Stream::new(servers, link, opened, any);
     let (ended, error) = stream.run().await;
     stream.end(ended, error).await
 }
@@ -59,7 +65,7 @@ pub(super) async fn write(servers: &Servers, link: &Link, opened: Opened) -> End
 /// A stream of ours on which stanzas may be sent.
 struct Stream<'a> {
     servers: &'a Servers,
-    link: &'a Link,
+    link: &'a Arc<Link>,
     connection: Connection,
     machine: Outgoing,
     flow: Flow,
@@ -75,10 +81,12 @@ struct Stream<'a> {
     patience: Duration,
     /// Whether a complete stanza was taken.
     sent_any: bool,
+    /// What the other server sends on it is counted, and the count is kept.
+    counting: Option<Counting>,
 }
 
 impl<'a> Stream<'a> {
-    fn new(servers: &'a Servers, link: &'a Link, opened: Opened) -> Self {
+    fn new(servers: &'a Servers, link: &'a Arc<Link>, opened: Opened, sent_any: bool) -> Self {
         let Opened { connection, machine, .. } = opened;
         let server = servers.server();
         let config = server.config.load_full();
@@ -87,7 +95,6 @@ impl<'a> Stream<'a> {
         let idle = earlier.map_or(config.s2s.idle, |earlier| config.s2s.idle.min(earlier));
         let mut flow = Flow::new(config.limits.write);
         flow.set_share(|| server.budgets.remote_traffic.share(Some(&link.pair.remote), None));
-        let sent_any = link.forget_handled(machine.handled_before());
         let mut on_its_way = OnItsWay::default();
         if machine.asks_for_acknowledgements() {
             on_its_way.count_from_now(&connection);
@@ -106,6 +113,7 @@ impl<'a> Stream<'a> {
             idle_at: Instant::now() + idle,
             patience: config.limits.write * 2,
             sent_any,
+            counting: None,
         }
     }
 
@@ -206,7 +214,7 @@ impl<'a> Stream<'a> {
     /// Does what stream management asks for.
     fn manage(&mut self, step: &Step) -> Result<(), StreamError> {
         match step {
-            Step::Begin => self.lanes().handled.begin(),
+            Step::Begin => self.begin_counting(),
             // Those of the other side.
             Step::Enable(_) | Step::Resume(_) => {}
             Step::Refused => self.on_its_way.stop_counting(),
@@ -219,6 +227,17 @@ impl<'a> Stream<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Both sides count what follows. If the other server sends its stanzas on this stream, it asks for our count after a cut.
+    fn begin_counting(&mut self) {
+        let handled = Arc::clone(&self.lanes().handled);
+        handled.begin();
+        let id = self.machine.own_id().filter(|_| self.machine.is_bidirectional());
+        self.counting = id.and_then(|id| {
+            let of = Counted::Link(Arc::clone(self.link));
+            self.servers.counters.enter_as(id, &self.link.pair.remote, of, &handled)
+        });
     }
 
     fn lanes(&mut self) -> &Lanes {

@@ -118,7 +118,7 @@ async fn servers(
         return Ok(None);
     }
     let secret = state.storage.accounts().secret().await?;
-    let resolver = Arc::new(Dns::new(config.s2s.resolver));
+    let resolver = Arc::new(Dns::new(config.s2s.resolver, config.s2s.trust_anchor.as_deref()));
     let (router, certificates) = (Arc::clone(router), Arc::clone(certificates));
     let servers = Servers::new(router, certificates, resolver, &secret);
     servers.read_exceptions().await?;

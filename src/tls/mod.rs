@@ -14,6 +14,7 @@ mod certificate_files;
 mod certificate_names;
 mod client_certificates;
 mod connect;
+mod dane;
 mod error;
 mod exporter;
 mod host;
@@ -39,6 +40,7 @@ use rustls::{ClientConfig, ServerConfig};
 
 pub use self::accept::{ClientHello, accept};
 pub use self::connect::{Connected, connect};
+pub use self::dane::ServerKey;
 pub use self::error::{Doubt, TlsError};
 pub use self::host::CertificateFacts;
 pub use self::look::Looker;

@@ -13,6 +13,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 
 use super::TlsError;
+use super::dane::Dane;
 use super::names::sni_name;
 use super::pem::read_certificates;
 use super::provider::provider;
@@ -44,8 +45,14 @@ pub enum CertificateFault {
 /// The certificate of another server, as it was judged when the handshake was made.
 #[derive(Debug)]
 pub struct PeerCertificate {
-    leaf: Option<Leaf>,
-    chain: Result<(), CertificateFault>,
+    pub(super) leaf: Option<Leaf>,
+    pub(super) chain: Result<(), CertificateFault>,
+    /// The certificate, and those that came with it.
+    pub(super) sent: Vec<CertificateDer<'static>>,
+    /// When it was judged.
+    pub(super) judged: UnixTime,
+    /// What the DNS says of it.
+    pub(super) dane: Dane,
 }
 
 impl Authorities {
@@ -92,7 +99,7 @@ impl Authorities {
     /// Judges a certificate. `chain`: the certificate, and those that lead to its authority.
     pub(super) fn judge(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> PeerCertificate {
         let Some((own, between)) = chain.split_first() else {
-            return PeerCertificate { leaf: None, chain: Err(CertificateFault::Missing) };
+            return PeerCertificate::none();
         };
         let leaf = Leaf::read(own).ok();
         let seconds = u64::try_from(now.as_micros() / 1_000_000).unwrap_or(0);
@@ -115,7 +122,9 @@ impl Authorities {
             ) => CertificateFault::Untrusted,
             _ => CertificateFault::Unusable,
         });
-        PeerCertificate { leaf, chain }
+        let sent = std::iter::once(own).chain(between).map(|one| one.clone().into_owned());
+        let (sent, dane) = (sent.collect(), Dane::default());
+        PeerCertificate { leaf, chain, sent, judged: now, dane }
     }
 }
 
@@ -123,18 +132,36 @@ impl PeerCertificate {
     /// No certificate.
     #[must_use]
     pub fn none() -> Self {
-        Self { leaf: None, chain: Err(CertificateFault::Missing) }
+        Self {
+            leaf: None,
+            chain: Err(CertificateFault::Missing),
+            sent: Vec::new(),
+            judged: UnixTime::since_unix_epoch(Duration::ZERO),
+            dane: Dane::default(),
+        }
     }
 
-    /// Checks that it is valid for this domain.
+    /// Checks that it is valid for this domain: by its authority, or because the signed DNS names it (DANE).
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self, domain: &str) -> Result<(), CertificateFault> {
-        self.chain?;
-        let ascii = sni_name(domain).map_err(|_| CertificateFault::OtherName)?;
-        let covers = self.leaf.as_ref().is_some_and(|leaf| leaf.covers_server(&ascii, domain));
-        if covers { Ok(()) } else { Err(CertificateFault::OtherName) }
+        match self.own_fault(domain) {
+            Some(fault) if !self.dane.knows(domain) => Err(fault),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is wrong with it for this domain, whatever the DNS says of it.
+    #[must_use]
+    pub fn own_fault(&self, domain: &str) -> Option<CertificateFault> {
+        if let Err(fault) = self.chain {
+            return Some(fault);
+        }
+        let covers = sni_name(domain).is_ok_and(|ascii| {
+            self.leaf.as_ref().is_some_and(|leaf| leaf.covers_server(&ascii, domain))
+        });
+        (!covers).then_some(CertificateFault::OtherName)
     }
 
     /// Checks that it is valid for the clients of this domain.
@@ -178,7 +205,7 @@ impl PeerCertificate {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let made = rcgen::generate_simple_self_signed(names).expect("the names are valid");
         let leaf = Leaf::read(made.cert.der()).expect("it is a certificate");
-        Self { leaf: Some(leaf), chain }
+        Self { leaf: Some(leaf), chain, ..Self::none() }
     }
 }
 

@@ -30,7 +30,8 @@ impl Tlsa {
         certificates.iter().any(|certificate| self.matches_one(certificate))
     }
 
-    fn matches_one(&self, certificate: &[u8]) -> bool {
+    /// Whether this certificate is the one that the record says, whatever its usage.
+    pub(super) fn matches_one(&self, certificate: &[u8]) -> bool {
         let selected = match self.selector {
             0 => Some(certificate.to_vec()),
             1 => public_key(certificate),

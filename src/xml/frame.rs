@@ -261,7 +261,7 @@ fn ns_str<'a>(tape: &'a Tape, bytes: &'a Bytes, id: NsId) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::xml::{CLIENT, XML, XmlError};
+    use crate::xml::{self, CLIENT, Limits, Scope, XML, XmlError};
 
     #[test]
     fn a_frame_is_read_in_place() {
@@ -291,5 +291,28 @@ mod tests {
         assert_eq!(x.children().next().unwrap().inner().len(), 0);
         assert!(root.has_text() && !x.has_text());
         assert_eq!(root.range(), 0..input.len());
+    }
+
+    #[test]
+    fn what_a_component_forwards_is_read_as_that_of_a_client() {
+        let header = "<s:stream xmlns='jabber:component:accept' xmlns:s='http://etherx.jabber.org/streams' to='a.example'>";
+        let scope = Scope::from_header(&xml::header(header.as_bytes()).unwrap());
+        let limits = Limits { bytes: 10_000, depth: 9, attributes: 20, nodes: 99 };
+        let inner = "<iq xmlns='jabber:component:accept' type='get'/>";
+        for (text, expected) in [
+            (format!("<message><x xmlns='urn:x'>{inner}</x></message>"), CLIENT),
+            (format!("<iq><privileged_iq xmlns='urn:x'>{inner}</privileged_iq></iq>"), CLIENT),
+            // XEP-0356 §6: it is what it says.
+            (
+                format!(
+                    "<iq><privileged_iq xmlns='urn:xmpp:privilege:2'>{inner}</privileged_iq></iq>"
+                ),
+                "jabber:component:accept",
+            ),
+        ] {
+            let frame = Frame::parse(text.clone().into(), &scope, &limits).unwrap();
+            let outer = frame.root().children().next().unwrap();
+            assert_eq!(outer.children().next().unwrap().ns(), expected, "{text}");
+        }
     }
 }

@@ -23,6 +23,7 @@ use super::tape::{
 };
 use super::ties::{Need, Ties};
 use super::{CLIENT, Limit, Limits, Scope, XmlError, rewrite, unescape};
+use crate::ns;
 
 impl Frame {
     /// Checks and maps one whole child of a stream whose header declares `scope`.
@@ -240,9 +241,7 @@ impl<'a> Scan<'a> {
             NS_CLIENT
         } else if namespace == self.scope.content_namespace()
             && self.scope.is_content()
-            // The request inside of a request of a component is what it says (XEP-0356 §6). Libraries write the namespace of
-            // their stream into what they forward, which is one level deeper.
-            && (depth != 3 || namespace != crate::ns::COMPONENT)
+            && !self.is_request_of_user()
         {
             self.ties.content.push(value.clone());
             NS_CLIENT
@@ -262,6 +261,16 @@ impl<'a> Scan<'a> {
         }
         self.bindings.push(Binding { depth, prefix, ns });
         Ok(())
+    }
+
+    /// Whether the innermost element is the request inside of a privileged one: it is in the namespace that it says
+    /// (XEP-0356 §6). Everywhere else libraries write the namespace of their stream into what they forward.
+    fn is_request_of_user(&self) -> bool {
+        let [_, around, _] = *self.open else { return false };
+        let Token::Open(around) = &self.tape.tokens[around as usize] else { return false };
+        let bytes = self.text.as_bytes();
+        self.tape.ns(bytes, around.ns) == ns::PRIVILEGE.as_bytes()
+            && &bytes[around.name_range()] == b"privileged_iq"
     }
 
     fn intern(&mut self, namespace: Namespace) -> NsId {

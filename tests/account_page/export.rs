@@ -14,7 +14,7 @@ use waxwing::storage::{
     RoomSettings, RosterItem, Storage, StoredRoom, Subscription, Way,
 };
 
-use crate::browser::{Browser, House, joined};
+use crate::browser::{Browser, TestServer, joined};
 use crate::{QUICK, inside, stored};
 
 /// A message in an archive, or one that waits.
@@ -74,9 +74,9 @@ async fn publish(storage: &dyn Storage, owner: &BareJid, ids: impl Iterator<Item
 }
 
 /// A node of the user and one of somebody else at a service, rooms, and a push registration.
-async fn elsewhere(house: &House, romeo: &BareJid) {
-    nodes_at_a_service(house, romeo).await;
-    rooms(house, romeo).await;
+async fn elsewhere(server: &TestServer, romeo: &BareJid) {
+    nodes_at_a_service(server, romeo).await;
+    rooms(server, romeo).await;
     let registration = PushRegistration {
         service: Jid::parse("push.example").unwrap(),
         node: "n".into(),
@@ -84,11 +84,11 @@ async fn elsewhere(house: &House, romeo: &BareJid) {
         device: PushDevice::Installation("phone".into()),
         registered: Timestamp::from_micros(7),
     };
-    house.storage().push().register(romeo, &registration, 9).await.unwrap();
+    server.storage().push().register(romeo, &registration, 9).await.unwrap();
 }
 
-async fn nodes_at_a_service(house: &House, romeo: &BareJid) {
-    let storage = house.storage();
+async fn nodes_at_a_service(server: &TestServer, romeo: &BareJid) {
+    let storage = server.storage();
     let (service, nurse) = (user("pubsub.localhost"), user("nurse@localhost"));
     let node = |name: &str, owner: &BareJid| PubSubNode {
         parents: Vec::new(),
@@ -130,8 +130,8 @@ async fn nodes_at_a_service(house: &House, romeo: &BareJid) {
     }
 }
 
-async fn rooms(house: &House, romeo: &BareJid) {
-    let storage = house.storage();
+async fn rooms(server: &TestServer, romeo: &BareJid) {
+    let storage = server.storage();
     let member = RoomMember {
         jid: romeo.clone(),
         affiliation: RoomAffiliation::Admin,
@@ -195,9 +195,9 @@ fn assert_elsewhere(data: &Value) {
 
 #[tokio::test]
 async fn all_data_are_downloaded_page_by_page() {
-    let house = House::new(QUICK).await;
-    let romeo = house.account("romeo@localhost", "soldierly").await;
-    let storage = house.storage();
+    let server = TestServer::new(QUICK).await;
+    let romeo = server.account("romeo@localhost", "soldierly").await;
+    let storage = server.storage();
     let juliet = Jid::parse("juliet@localhost").unwrap();
     let contact = RosterItem {
         jid: juliet.clone(),
@@ -211,14 +211,14 @@ async fn all_data_are_downloaded_page_by_page() {
     };
     storage.roster().put(&romeo, &contact, 10).await.unwrap();
     storage.documents().put(&romeo, "vcard", "", "<vCard xmlns='vcard-temp'/>").await.unwrap();
-    stored(&house, &romeo, "rose.jpg").await;
-    house.invite("romeo@localhost", InvitationKind::Contact, false).await;
-    elsewhere(&house, &romeo).await;
+    stored(&server, &romeo, "rose.jpg").await;
+    server.invite("romeo@localhost", InvitationKind::Contact, false).await;
+    elsewhere(&server, &romeo).await;
     for n in 0..450 {
         keep(storage, &romeo, &n.to_string(), true).await;
     }
     keep(storage, &romeo, "away", false).await;
-    let (mut browser, _) = inside(&house, "romeo", "soldierly").await;
+    let (mut browser, _) = inside(&server, "romeo", "soldierly").await;
     let page = browser.get("/account/export").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("application/json")));
     assert!(page.header("content-disposition").unwrap().starts_with("attachment"));
@@ -237,28 +237,28 @@ async fn all_data_are_downloaded_page_by_page() {
     assert_eq!(messages.len(), 450);
     assert!(messages[449]["xml"].as_str().unwrap().contains("<body>449</body>"));
     // One at a time.
-    let held = house.server.state().budgets.exports.holder(Some("romeo@localhost"), None);
+    let held = server.server.state().budgets.exports.holder(Some("romeo@localhost"), None);
     held.try_add(1).unwrap();
     assert_eq!(browser.get("/account/export").await.status, 429);
     drop(held);
     assert_eq!(browser.get("/account/export").await.status, 200);
-    house.close().await;
+    server.close().await;
 }
 
 /// An item that is published again becomes the newest one. What came after it is not left out for that.
 #[tokio::test]
 async fn items_that_change_meanwhile_leave_nothing_else_out() {
-    let house = House::new(QUICK).await;
-    let romeo = house.account("romeo@localhost", "soldierly").await;
-    publish(house.storage(), &romeo, 0..130).await;
-    let (mut browser, _) = inside(&house, "romeo", "soldierly").await;
+    let server = TestServer::new(QUICK).await;
+    let romeo = server.account("romeo@localhost", "soldierly").await;
+    publish(server.storage(), &romeo, 0..130).await;
+    let (mut browser, _) = inside(&server, "romeo", "soldierly").await;
     let mut io = browser.open("/account/export", 1000).await;
     let mut all = vec![0; 10_000];
     io.read_exact(&mut all).await.unwrap();
     // The first page was read.
-    publish(house.storage(), &romeo, (45..52).chain([200])).await;
+    publish(server.storage(), &romeo, (45..52).chain([200])).await;
     let gone = [60, 61, 99, 100].map(|id| format!("item{id}."));
-    house.storage().pubsub().retract(&romeo, "urn:x", &gone).await.unwrap();
+    server.storage().pubsub().retract(&romeo, "urn:x", &gone).await.unwrap();
     io.read_to_end(&mut all).await.unwrap();
     let all = String::from_utf8(all).unwrap();
     let data: Value = serde_json::from_str(&joined(all.split_once("\r\n\r\n").unwrap().1)).unwrap();
@@ -269,28 +269,28 @@ async fn items_that_change_meanwhile_leave_nothing_else_out() {
         (0..130).map(|id| format!("item{id}.")).filter(|id| !gone.contains(id)).collect();
     expected.sort_unstable();
     assert_eq!(found, expected);
-    house.close().await;
+    server.close().await;
 }
 
 /// A download that has begun: the server waits for the browser to take more.
-async fn begun<'a>(house: &'a House) -> (Browser<'a>, tokio::io::DuplexStream) {
-    let romeo = house.account("romeo@localhost", "soldierly").await;
-    publish(house.storage(), &romeo, 0..200).await;
-    let (mut browser, _) = inside(house, "romeo", "soldierly").await;
+async fn begun<'a>(server: &'a TestServer) -> (Browser<'a>, tokio::io::DuplexStream) {
+    let romeo = server.account("romeo@localhost", "soldierly").await;
+    publish(server.storage(), &romeo, 0..200).await;
+    let (mut browser, _) = inside(server, "romeo", "soldierly").await;
     let mut io = browser.open("/account/export", 1000).await;
     io.read_exact(&mut [0; 1000]).await.unwrap();
-    assert_eq!(house.server.state().budgets.exports.all(), 1);
+    assert_eq!(server.server.state().budgets.exports.all(), 1);
     (browser, io)
 }
 
 /// A browser that reads one byte now and then must not keep others from a download.
 #[tokio::test]
 async fn a_download_has_so_much_time() {
-    let house = House::new(QUICK).await;
-    let (_, mut io) = begun(&house).await;
+    let server = TestServer::new(QUICK).await;
+    let (_, mut io) = begun(&server).await;
     tokio::time::pause();
     let begin = Instant::now();
-    while house.server.state().budgets.exports.all() > 0 {
+    while server.server.state().budgets.exports.all() > 0 {
         io.read_exact(&mut [0; 10]).await.unwrap();
         sleep(Duration::from_secs(10)).await;
         assert!(begin.elapsed() < Duration::from_secs(3 * 3600));
@@ -298,17 +298,17 @@ async fn a_download_has_so_much_time() {
     assert!(begin.elapsed() > Duration::from_secs(3600));
     tokio::time::resume();
     assert_is_broken(io).await;
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_download_ends_when_the_password_changes() {
-    let house = House::new(QUICK).await;
-    let (_, io) = begun(&house).await;
+    let server = TestServer::new(QUICK).await;
+    let (_, io) = begun(&server).await;
     let romeo = BareJid::parse("romeo@localhost").unwrap();
-    assert!(change_password(house.server.state(), &romeo, "peaceful", None).await.unwrap());
+    assert!(change_password(server.server.state(), &romeo, "peaceful", None).await.unwrap());
     assert_is_broken(io).await;
-    house.close().await;
+    server.close().await;
 }
 
 /// The answer has no end (RFC 9112 §8), so that nobody takes a part for the whole.

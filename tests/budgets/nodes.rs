@@ -9,13 +9,13 @@ use waxwing::payload::datetime::Timestamp;
 use waxwing::payload::node_config::NodeConfig;
 use waxwing::storage::{PubSubNode, Publication, PublishAt};
 
-use crate::{HOME, House};
+use crate::{HOME, TestServer};
 
 #[tokio::test]
 async fn an_account_with_5_000_nodes_asks_for_them_and_removes_one() {
-    let house = House::new("[limits]\naccount_nodes = 5000\n").await;
+    let server = TestServer::new("[limits]\naccount_nodes = 5000\n").await;
     let romeo = BareJid::parse("romeo@localhost").unwrap();
-    let store = house.server.state().storage.pubsub();
+    let store = server.server.state().storage.pubsub();
     for number in 0..5_000 {
         let new = PubSubNode {
             name: format!("urn:example:node:{number:06}"),
@@ -39,7 +39,7 @@ async fn an_account_with_5_000_nodes_asks_for_them_and_removes_one() {
         };
         store.publish(&romeo, &format!("urn:example:node:{number:06}"), publication).await.unwrap();
     }
-    let mut client = house.login("romeo", "home", HOME).await;
+    let mut client = server.login("romeo", "home", HOME).await;
     let ask = async |client: &mut crate::Peer, id: &str, kind: &str, payload: &str| {
         client.say(format!("<iq type='{kind}' id='{id}'>{payload}</iq>")).await;
         let wanted = format!("id='{id}'");
@@ -63,5 +63,5 @@ async fn an_account_with_5_000_nodes_asks_for_them_and_removes_one() {
     assert!(heard.contains("type='result'"), "{heard}");
     let heard = ask(&mut client, "5", "set", &one_more).await;
     assert!(heard.contains("type='result'"), "{heard}");
-    house.close().await;
+    server.close().await;
 }

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::peer::Peer;
-use super::{House, PATIENCE, auth, enter, message};
+use super::{PATIENCE, TestServer, auth, enter, message};
 
 /// A message to Juliet makes ten steps: itself, one delivery, two archives. Fifty a second are for one session, and
 /// those of ten seconds at once.
@@ -26,17 +26,17 @@ const MESSAGES: usize = 200;
 const SECONDS: f64 = 200.0 * 10.0 / 50.0 - 10.0;
 
 /// A connection of a browser, through a reverse proxy.
-fn connect(house: &House) -> DuplexStream {
+fn connect(server: &TestServer) -> DuplexStream {
     let (ours, theirs) = tokio::io::duplex(1 << 20);
-    house.server.connect(Box::new(theirs), "http");
+    server.server.connect(Box::new(theirs), "http");
     ours
 }
 
 #[tokio::test(start_paused = true)]
 async fn over_bosh_a_client_has_the_same_budgets() {
-    let house = Arc::new(House::new(BUDGET).await);
-    let _juliet = house.online("juliet", "balcony").await.drain();
-    let at = Arc::clone(&house);
+    let server = Arc::new(TestServer::new(BUDGET).await);
+    let _juliet = server.online("juliet", "balcony").await.drain();
+    let at = Arc::clone(&server);
     let io = bosh::bridge(move || connect(&at));
     let mut tybalt = Peer { patience: PATIENCE, ..Peer::new(io) };
     tybalt.open().await;
@@ -47,13 +47,13 @@ async fn over_bosh_a_client_has_the_same_budgets() {
     tybalt.pings().await;
     let waited = began.elapsed().as_secs_f64();
     assert!((waited - SECONDS).abs() < 3.0, "{waited} s");
-    assert!(house.actions("work", "session", "delay") > 0);
+    assert!(server.actions("work", "session", "delay") > 0);
     // Bytes: half of what the account has, and what was not used for ten seconds.
-    house.reload(
+    server.reload(
         "[budgets]\nwork_per_account = 0\ntraffic_per_account = '64 KiB'\nburst = '10 s'\n",
     );
     sleep(PATIENCE).await;
-    let before = house.metric("waxwing_received_bytes_total");
+    let before = server.metric("waxwing_received_bytes_total");
     let flood = |n| message("juliet@localhost/nowhere", "headline", n, 20_000);
     let began = Instant::now();
     // A request has so much.
@@ -61,13 +61,13 @@ async fn over_bosh_a_client_has_the_same_budgets() {
         tybalt.say((batch * 10..batch * 10 + 10).map(flood).collect::<String>()).await;
         tybalt.pings().await;
     }
-    let bytes = house.metric("waxwing_received_bytes_total") - before;
+    let bytes = server.metric("waxwing_received_bytes_total") - before;
     let expected = bytes as f64 / f64::from(1 << 15) - 10.0;
     let waited = began.elapsed().as_secs_f64();
     // The pause after the last batch may come after the answer to its ping.
     assert!((waited - expected).abs() < 10.0, "{waited} s for {bytes} bytes, {expected} s");
-    assert!(house.actions("traffic", "session", "delay") > 0);
-    assert_eq!(house.server.state().metrics.panics.get(), 0);
+    assert!(server.actions("traffic", "session", "delay") > 0);
+    assert_eq!(server.server.state().metrics.panics.get(), 0);
 }
 
 /// Says something over WebSocket, and waits for this answer.
@@ -83,11 +83,11 @@ async fn ask(socket: &mut WebSocketStream<DuplexStream>, text: String, wanted: &
 
 #[tokio::test(start_paused = true)]
 async fn over_websocket_a_client_has_the_same_budgets() {
-    let house = House::new(BUDGET).await;
-    let _juliet = house.online("juliet", "balcony").await.drain();
+    let server = TestServer::new(BUDGET).await;
+    let _juliet = server.online("juliet", "balcony").await.drain();
     let mut request = "ws://localhost/ws".into_client_request().unwrap();
     request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("xmpp"));
-    let (mut tybalt, _) = client_async(request, connect(&house)).await.unwrap();
+    let (mut tybalt, _) = client_async(request, connect(&server)).await.unwrap();
     let open = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost' version='1.0'/>";
     ask(&mut tybalt, open.to_owned(), "features").await;
     ask(&mut tybalt, auth("tybalt", "secret"), "<success ").await;
@@ -106,7 +106,7 @@ async fn over_websocket_a_client_has_the_same_budgets() {
     ask(&mut tybalt, ping.to_owned(), "id='ping'").await;
     let waited = began.elapsed().as_secs_f64();
     assert!((waited - SECONDS).abs() < 3.0, "{waited} s");
-    assert!(house.actions("work", "session", "delay") > 0);
+    assert!(server.actions("work", "session", "delay") > 0);
     drop(tybalt);
-    house.close().await;
+    server.close().await;
 }

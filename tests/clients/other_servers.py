@@ -1,10 +1,11 @@
 """Servers that talk to each other on loopback: Waxwing, Debian's Prosody and ejabberd, each with a domain of its own.
 
-A small DNS server says where the domains are, to Prosody and ejabberd; Waxwing is told by its configuration. An authority
-that was made for the run signs the certificates, or each server signs its own, so that the peers must call back.
+A small DNS server (names.py) says where the domains are. An authority that was made for the run signs the certificates; the
+servers know it, or must call back, or find the certificates in the DNS (DANE). Between servers stands a proxy, so that their
+links can be cut.
 """
 
-import datetime
+import asyncio
 import os
 import pathlib
 import shutil
@@ -13,113 +14,78 @@ import subprocess
 import threading
 import time
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rdatatype
-import dns.rrset
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
+from proxy import Proxy
 from server import ServerError, free_ports
 
 START_SECONDS = 60
 STOP_SECONDS = 30
 PASSWORD = "secret"
+# The other servers have no such bounds. All load comes from one address.
+UNBOUNDED = """[log]
+level = "warn"
+[archive]
+enabled = false
+[limits]
+connections_per_address = 10000
+[budgets]
+traffic_per_account = 0
+traffic_per_address = 0
+traffic_per_domain = 0
+work_per_account = 0
+work_per_address = 0
+"""
 
 
-class Names(threading.Thread):
-    """Answers questions for SRV and A of the domains that it knows, on loopback. All other names do not exist."""
+class Links(threading.Thread):
+    """The proxies before the servers, with a loop of their own: they outlive a scenario."""
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.ports = {}
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
+        self.loop = asyncio.new_event_loop()
+        self.proxies = []
         self.start()
 
     def run(self):
-        while True:
-            data, asker = self.socket.recvfrom(4096)
-            try:
-                self.socket.sendto(self.answer(dns.message.from_wire(data)).to_wire(), asker)
-            except Exception:
-                continue
+        self.loop.run_forever()
 
-    def answer(self, question):
-        answer = dns.message.make_response(question)
-        answer.flags |= dns.flags.RA | dns.flags.AA
-        asked = question.question[0]
-        name = asked.name.to_text().rstrip(".").lower()
-        kind = dns.rdatatype.to_text(asked.rdtype)
-        service = name.removeprefix("_xmpp-server._tcp.")
-        if service != name and service in self.ports:
-            if kind == "SRV":
-                text = f"0 5 {self.ports[service]} {service}."
-                answer.answer.append(dns.rrset.from_text(asked.name, 60, "IN", "SRV", text))
-        elif name in self.ports:
-            if kind == "A":
-                answer.answer.append(dns.rrset.from_text(asked.name, 60, "IN", "A", "127.0.0.1"))
-        else:
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        return answer
+    def to(self, port):
+        """A port that leads to this one."""
+        proxy = Proxy(port)
+        asyncio.run_coroutine_threadsafe(proxy.__aenter__(), self.loop).result(START_SECONDS)
+        self.proxies.append(proxy)
+        return proxy.port
 
+    def cut(self):
+        """Resets all connections between servers. New ones wait until `admit`."""
+        for proxy in self.proxies:
+            self.loop.call_soon_threadsafe(proxy.cut)
 
-class Authority:
-    """Signs certificates. `trusted` says whether the servers know it."""
-
-    def __init__(self, folder, trusted):
-        self.folder, self.trusted = pathlib.Path(folder), trusted
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Authority of a test")])
-        builder = self._builder(self.name, self.key.public_key())
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        self.cert = builder.sign(self.key, hashes.SHA256())
-        self.path = self.folder / "authority.pem"
-        self.path.write_bytes(self.cert.public_bytes(serialization.Encoding.PEM))
-
-    def _builder(self, name, public_key):
-        now = datetime.datetime.now(datetime.timezone.utc)
-        return (
-            x509.CertificateBuilder().subject_name(name).issuer_name(self.name).public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=30))
-        )
-
-    def issue(self, domain):
-        """A certificate for a domain and all below it. Returns the paths of chain, key, and both."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, domain)])
-        names = x509.SubjectAlternativeName([x509.DNSName(domain), x509.DNSName(f"*.{domain}")])
-        cert = self._builder(name, key.public_key()).add_extension(names, critical=False)
-        cert = cert.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        paths = [self.folder / f"{domain}.{end}" for end in ("crt", "key", "pem")]
-        for path, content in zip(paths, (cert, private, cert + private)):
-            path.write_bytes(content)
-            path.chmod(0o600)
-        return paths
+    def admit(self):
+        for proxy in self.proxies:
+            self.loop.call_soon_threadsafe(proxy.admit)
 
 
 class Server:
-    """A process with a port for clients and one for servers."""
+    """A process with ports for clients, servers and files."""
 
     name = "?"
+    # It acknowledges what other servers send (XEP-0198), and takes acknowledgements: after a login by certificate; after
+    # dialback.
+    acknowledges, acknowledges_after_dialback = False, False
+    # It logs all that it can, and archives what users write. Not when it is measured.
+    is_watched = True
 
-    def __init__(self, folder, domain, names, authority, binary=None):
+    def __init__(self, folder, domain, names, links, authority, binary=None):
         self.folder = pathlib.Path(folder) / domain
         self.folder.mkdir()
         self.domain, self.names, self.authority, self.binary = domain, names, authority, binary
-        self.c2s, self.s2s = free_ports(2)
-        self.cert, self.key, self.both = authority.issue(domain)
+        self.c2s, self.s2s, self.files = free_ports(3)
+        (self.cert, self.key, self.both), self.tlsa = authority.issue(domain)
         self.log = self.folder / "server.log"
         self.process = None
-        for name in (domain, f"conference.{domain}", f"pubsub.{domain}"):
-            names.ports[name] = self.s2s
+        self.link = links.to(self.s2s) if links else self.s2s
+        for name in (domain, f"conference.{domain}", f"pubsub.{domain}", f"upload.{domain}"):
+            names.ports[name] = self.link
 
     def start(self):
         command, environment = self.command()
@@ -127,7 +93,7 @@ class Server:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        for port in (self.c2s, self.s2s):
+        for port in (self.c2s, self.s2s, self.files):
             deadline = time.monotonic() + START_SECONDS
             while True:
                 if self.process.poll() is not None or time.monotonic() > deadline:
@@ -155,34 +121,53 @@ class Server:
 
 class Waxwing(Server):
     name = "waxwing"
+    # More of the configuration.
+    more = ""
+    acknowledges, acknowledges_after_dialback = True, True
 
-    def prepare(self, users, peers):
+    def prepare(self, users, how):
         self.config = self.folder / "waxwing.toml"
-        hosts = "".join(
-            f'"{name}" = "127.0.0.1:{peer.s2s}"\n'
-            for peer in peers for name in (peer.domain, f"conference.{peer.domain}", f"pubsub.{peer.domain}"))
-        trust = f'authorities = "{self.authority.path}"\n' if self.authority.trusted else 'policy = "dialback"\n'
+        belief = {
+            "certificates": f'authorities = "{self.authority.path}"\n',
+            "dialback": 'policy = "dialback"\n',
+            "dane": f'trust_anchor = "{self.names.anchor}"\n',
+        }[how]
         self.config.write_text(
             f'data = "{self.folder / "data"}"\n'
             f'[[host]]\ndomain = "{self.domain}"\ncertificate = "{self.cert}"\nkey = "{self.key}"\n'
-            f'[listen]\nc2s = ["127.0.0.1:{self.c2s}"]\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\n'
-            f's2s = ["127.0.0.1:{self.s2s}"]\ns2s_tls = []\n'
-            f'[s2s]\nenabled = true\n{trust}[s2s.hosts]\n{hosts}'
-            '[log]\nlevel = "debug"\n')
+            f'[listen]\nc2s = ["127.0.0.1:{self.c2s}"]\nc2s_tls = []\nhttp = []\nproxy65 = []\n'
+            f'https = ["127.0.0.1:{self.files}"]\ns2s = ["127.0.0.1:{self.s2s}"]\ns2s_tls = []\n'
+            f'[files]\nurl = "https://127.0.0.1:{self.files}"\n'
+            f'[s2s]\nenabled = true\nresolver = "127.0.0.1:{self.names.port}"\n{belief}'
+            + ('[log]\nlevel = "debug"\n' if self.is_watched else UNBOUNDED) + self.more)
         (self.folder / "data").mkdir(mode=0o700)
-        for user in users:
-            done = subprocess.run(
-                [self.binary, "--config", str(self.config), "user", "add", f"{user}@{self.domain}", "--password-stdin"],
-                input=PASSWORD + "\n", text=True, capture_output=True, timeout=60)
-            if done.returncode != 0:
-                raise ServerError(f"user add: {done.stderr.strip()}")
+        done = subprocess.run(
+            [self.binary, "--config", str(self.config), "user", "import"],
+            input="".join(f"{user}@{self.domain} {PASSWORD}\n" for user in users), text=True, capture_output=True, timeout=300)
+        if done.returncode != 0:
+            raise ServerError(f"user import: {done.stderr.strip()}")
 
     def command(self):
         return [self.binary, "serve", "--config", str(self.config)], {}
 
+    def start(self):
+        super().start()
+        # For commands.
+        deadline = time.monotonic() + START_SECONDS
+        while not (self.folder / "data" / "admin.sock").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def test(self, domain):
+        """What `waxwing s2s test` says of a domain."""
+        done = subprocess.run(
+            [self.binary, "--config", str(self.config), "s2s", "test", domain],
+            text=True, capture_output=True, timeout=60)
+        return done.stdout + done.stderr
+
 
 class Prosody(Server):
     name = "prosody"
+    acknowledges = True
 
     def prepare(self, users, _):
         trust = f'cafile = "{self.authority.path}";' if self.authority.trusted else ""
@@ -196,14 +181,22 @@ run_as_root = true
 daemonize = false
 pidfile = "{self.folder}/prosody.pid"
 data_path = "{self.folder}/data"
-log = {{ debug = "*console" }}
+log = {{ {"debug" if self.is_watched else "warn"} = "*console" }}
+gc = {{ mode = "generational" }}
+network_settings = {{ tcp_nodelay = true }}
 interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {self.c2s} }}
 s2s_ports = {{ {self.s2s} }}
 unbound = {{ forward = "127.0.0.1@{self.names.port}"; resolvconf = false; hoststxt = false;
   options = {{ ["do-not-query-localhost:"] = "no"; ["module-config:"] = "iterator" }} }}
 modules_enabled = {{ "disco", "roster", "saslauth", "tls", "dialback", "ping", "offline", "smacks", "carbons", "posix",
-  "mam", "pep", "presence", "message", "iq", "s2s_bidi" }}
+  {'"mam",' if self.is_watched else ""} "pep", "presence", "message", "iq", "s2s_bidi" }}
+http_interfaces = {{ "127.0.0.1" }}
+http_ports = {{ }}
+https_interfaces = {{ "127.0.0.1" }}
+https_ports = {{ {self.files} }}
+https_ssl = {{ certificate = "{self.cert}"; key = "{self.key}"; }}
+http_default_host = "upload.{self.domain}"
 c2s_require_encryption = true
 s2s_require_encryption = true
 s2s_secure_auth = {secure}
@@ -211,6 +204,8 @@ authentication = "internal_hashed"
 ssl = {{ certificate = "{self.cert}"; key = "{self.key}"; {trust} }}
 VirtualHost "{self.domain}"
 Component "conference.{self.domain}" "muc"
+Component "upload.{self.domain}" "http_file_share"
+  http_external_url = "https://127.0.0.1:{self.files}/"
 """)
 
     def command(self):
@@ -226,21 +221,26 @@ class Ejabberd(Server):
         (self.folder / "inetrc").write_text(
             "{resolv_conf, \"\"}.\n{hosts_file, \"\"}.\n{lookup, [dns]}.\n{nameserver, {127,0,0,1}, %d}.\n{edns, 0}.\n" % self.names.port)
         (self.folder / "ejabberd.yml").write_text(f"""
-loglevel: debug
+loglevel: {"debug" if self.is_watched else "warning"}
 hosts: ["{self.domain}"]
 certfiles: ["{self.both}"]
 {trust}s2s_use_starttls: required
+s2s_max_retry_delay: 1
+s2s_timeout: 60
 listen:
   - {{port: {self.c2s}, ip: "127.0.0.1", module: ejabberd_c2s, starttls_required: true}}
   - {{port: {self.s2s}, ip: "127.0.0.1", module: ejabberd_s2s_in}}
+  - {{port: {self.files}, ip: "127.0.0.1", module: ejabberd_http, tls: true, request_handlers: {{/upload: mod_http_upload}}}}
 acl: {{local: {{user_regexp: ""}}}}
 access_rules: {{pubsub_createnode: {{allow: local}}}}
+shaper_rules: {{max_user_offline_messages: 1000}}
 modules:
   mod_adhoc: {{}}
   mod_caps: {{}}
   mod_carboncopy: {{}}
   mod_disco: {{}}
-  mod_mam: {{default: always}}
+  mod_http_upload: {{access: all, put_url: "https://127.0.0.1:{self.files}/upload", docroot: "{self.folder}/uploads"}}
+{"  mod_mam: {default: always}" if self.is_watched else ""}
   mod_muc: {{access: all, access_create: all}}
   mod_offline: {{}}
   mod_ping: {{}}

@@ -434,3 +434,57 @@ async fn a_request_that_the_server_answers_for_clients_is_answered_for_a_compone
     juliet.hears("<block xmlns='urn:xmpp:blocking'><item jid='tybalt@localhost'/>").await;
     server.close().await;
 }
+
+#[tokio::test]
+async fn a_message_in_the_name_of_the_host_has_no_rights_in_rooms() {
+    const ROOM: &str = "garden@conference.localhost";
+    let server = TestServer::new(ALL).await;
+    let mut romeo = server.romeo().await;
+    let mut juliet = server.client("juliet", "balcony").await;
+    let mut irc = server.component().await;
+    irc.hears("</message>").await;
+    let muc = "http://jabber.org/protocol/muc";
+    romeo.say(format!("<presence to='{ROOM}/Romeo'><x xmlns='{muc}'/></presence>")).await;
+    romeo.hears("<status code='201'").await;
+    romeo
+        .say(format!(
+            "<iq type='set' id='c' to='{ROOM}'><query xmlns='{muc}#owner'><x xmlns='jabber:x:data' type='submit'>\
+             <field var='muc#roomconfig_moderatedroom'><value>1</value></field></x></query></iq>"
+        ))
+        .await;
+    romeo.hears("id='c'").await;
+    juliet.say(format!("<presence to='{ROOM}/Juliet'><x xmlns='{muc}'/></presence>")).await;
+    juliet.hears("<status code='110'").await;
+    let approval = "<x xmlns='jabber:x:data' type='submit'>\
+        <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#request</value></field>\
+        <field var='muc#role'><value>participant</value></field>\
+        <field var='muc#jid'><value>juliet@localhost/balcony</value></field>\
+        <field var='muc#roomnick'><value>Juliet</value></field>\
+        <field var='muc#request_allow'><value>true</value></field></x>";
+    // An administrator may do some of this, and the server itself.
+    for (kind, content) in [
+        ("groupchat", "<body>No</body>"),
+        ("groupchat", "<subject>No</subject>"),
+        ("normal", approval),
+        (
+            "normal",
+            "<x xmlns='http://jabber.org/protocol/muc#user'><invite to='juliet@localhost'>\
+             <reason>No</reason></invite></x>",
+        ),
+    ] {
+        let message = format!(
+            "<message xmlns='jabber:client' from='localhost' to='{ROOM}' type='{kind}'>{content}</message>"
+        );
+        irc.say(written("localhost", &message)).await;
+    }
+    irc.say("<iq from='irc.localhost' to='localhost' type='get' id='end'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+    irc.hears("id='end'").await;
+    romeo
+        .say(format!("<message to='{ROOM}' type='groupchat'><body>the end</body></message>"))
+        .await;
+    for peer in [&mut romeo, &mut juliet] {
+        let heard = peer.hears("<body>the end</body>").await;
+        assert!(!heard.contains(">No<") && !heard.contains("role='participant'"), "{heard}");
+    }
+    server.close().await;
+}

@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use crate::house::{House, PATIENCE, answer};
+use crate::test_server::{PATIENCE, TestServer, answer};
 
 #[tokio::test]
 async fn an_upload_must_be_what_the_slot_is_for() {
-    let house = House::new("").await;
-    let slot = house.slot("a.jpg", b"hello", Some("image/jpeg")).await;
+    let server = TestServer::new("").await;
+    let slot = server.slot("a.jpg", b"hello", Some("image/jpeg")).await;
     let put = |more: &str| format!("PUT {} HTTP/1.1\r\n{more}", slot.put);
     let table: &[(&str, &str, &[u8], u16)] = &[
         ("too short", "Content-Length: 4\r\n", b"hell", 400),
@@ -29,23 +29,23 @@ async fn an_upload_must_be_what_the_slot_is_for() {
         ("a later part", "Content-Length: 2\r\nContent-Range: bytes 3-4/5\r\n", b"lo", 409),
     ];
     for (what, head, body, status) in table {
-        let answer = house.send(&put(head), body).await;
+        let answer = server.send(&put(head), body).await;
         assert_eq!(answer.status, *status, "{what}: {answer:?}");
-        assert_eq!(house.everything().len(), house.partial(), "{what}");
+        assert_eq!(server.everything().len(), server.partial(), "{what}");
     }
     let right = "Content-Length: 5\r\nContent-Type: IMAGE/JPEG; a=b\r\n";
-    assert_eq!(house.send(&put(right), b"hello").await.status, 201);
+    assert_eq!(server.send(&put(right), b"hello").await.status, 201);
     // A slot is used once.
-    assert_eq!(house.send(&put(right), b"HELLO").await.status, 409);
-    assert_eq!(house.get(&slot, "").await.body, b"hello");
-    house.close().await;
+    assert_eq!(server.send(&put(right), b"HELLO").await.status, 409);
+    assert_eq!(server.get(&slot, "").await.body, b"hello");
+    server.close().await;
 }
 
 #[tokio::test]
 async fn only_the_server_signs_uploads() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let (one, other) =
-        (house.slot("a.jpg", b"hello", None).await, house.slot("a.jpg", b"hello", None).await);
+        (server.slot("a.jpg", b"hello", None).await, server.slot("a.jpg", b"hello", None).await);
     let signature = |put: &str| put.split_once("?s=").unwrap().1.to_owned();
     let (own, foreign) = (signature(&one.put), signature(&other.put));
     for wrong in
@@ -53,25 +53,25 @@ async fn only_the_server_signs_uploads() {
     {
         for method in ["PUT", "PATCH", "DELETE", "HEAD"] {
             let path = format!("{}?s={wrong}", one.path);
-            let answer = house.ask(method, &path, "", b"hello").await;
+            let answer = server.ask(method, &path, "", b"hello").await;
             assert_eq!(answer.status, 403, "{method} {wrong}: {answer:?}");
         }
     }
     for (method, status) in
         [("PUT", 403), ("PATCH", 403), ("DELETE", 403), ("POST", 405), ("TRACE", 405)]
     {
-        let answer = house.ask(method, &one.path, "", b"hello").await;
+        let answer = server.ask(method, &one.path, "", b"hello").await;
         assert_eq!(answer.status, status, "{method}");
     }
-    assert_eq!(house.everything(), [] as [String; 0]);
-    house.close().await;
+    assert_eq!(server.everything(), [] as [String; 0]);
+    server.close().await;
 }
 
 #[tokio::test]
 async fn no_path_leads_out_of_the_store() {
-    let house = House::new("").await;
-    let file = house.file("a.jpg", b"hello", None).await;
-    let secret = house.file("token.key", b"other", None).await;
+    let server = TestServer::new("").await;
+    let file = server.file("a.jpg", b"hello", None).await;
+    let secret = server.file("token.key", b"other", None).await;
     let id = file.path.split('/').nth(2).unwrap();
     let signature = file.put.split_once('?').unwrap().1;
     for path in [
@@ -100,52 +100,52 @@ async fn no_path_leads_out_of_the_store() {
         &format!("/files/%{:02x}{}/a.jpg", id.as_bytes()[0], &id[1..]),
     ] {
         for (method, path) in [("GET", path.to_owned()), ("PUT", format!("{path}?{signature}"))] {
-            let answer = house.ask(method, &path, "", b"").await;
+            let answer = server.ask(method, &path, "", b"").await;
             assert!(matches!(answer.status, 400 | 404), "{method} {path}: {answer:?}");
         }
     }
     // Another spelling of the right address is the right address.
-    assert_eq!(house.ask("GET", &file.path.replace("a.", "%61."), "", b"").await.body, b"hello");
-    assert_eq!(house.everything().len(), 2);
-    house.close().await;
+    assert_eq!(server.ask("GET", &file.path.replace("a.", "%61."), "", b"").await.body, b"hello");
+    assert_eq!(server.everything().len(), 2);
+    server.close().await;
 }
 
 #[tokio::test]
 async fn without_tls_only_proxies_are_served() {
     let data = tempfile::tempdir().unwrap();
-    let house = House::with("", "proxies = [\"192.0.2.1\"]", data).await;
-    let slot = house.slot("a.jpg", b"hello", None).await;
+    let server = TestServer::with("", "proxies = [\"192.0.2.1\"]", data).await;
+    let slot = server.slot("a.jpg", b"hello", None).await;
     for (method, path) in [("GET", &slot.path), ("HEAD", &slot.put), ("PUT", &slot.put)] {
         let body = if method == "PUT" { &b"hello"[..] } else { b"" };
-        let answer = house.ask(method, path, "", body).await;
+        let answer = server.ask(method, path, "", body).await;
         assert_eq!(answer.status, 403, "{method}: {answer:?}");
         assert!(method == "HEAD" || answer.body.starts_with(b"Without TLS"), "{answer:?}");
         assert!(answer.head.contains("access-control-allow-origin: *\r\n"), "{answer:?}");
     }
-    assert_eq!(house.everything(), [] as [String; 0]);
-    house.close().await;
+    assert_eq!(server.everything(), [] as [String; 0]);
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_body_that_ends_early_is_no_file() {
-    let house = House::new("").await;
-    let slot = house.slot("a.jpg", b"hello", None).await;
-    let mut io = house.connect();
+    let server = TestServer::new("").await;
+    let slot = server.slot("a.jpg", b"hello", None).await;
+    let mut io = server.connect();
     let head =
         format!("PUT {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhel", slot.put);
     io.write_all(head.as_bytes()).await.unwrap();
     io.shutdown().await.unwrap();
     let answer = answer(&mut io).await;
     assert!(matches!(answer.status, 0 | 400), "{answer:?}");
-    assert_eq!((house.get(&slot, "").await.status, house.contents()), (404, 0));
-    house.close().await;
+    assert_eq!((server.get(&slot, "").await.status, server.contents()), (404, 0));
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_given_up() {
-    let house = House::new("").await;
-    let slot = house.slot_of("a.jpg", 1 << 20, None).await;
-    let mut io = house.connect();
+    let server = TestServer::new("").await;
+    let slot = server.slot_of("a.jpg", 1 << 20, None).await;
+    let mut io = server.connect();
     let head = format!(
         "PUT {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\nhel",
         slot.put,
@@ -155,28 +155,28 @@ async fn a_body_that_does_not_come_is_given_up() {
     let answer = answer(&mut io).await;
     assert_eq!(answer.status, 408);
     assert!(answer.head.contains("access-control-allow-origin: *\r\n"), "{answer:?}");
-    assert_eq!(house.contents(), 0);
-    house.close().await;
+    assert_eq!(server.contents(), 0);
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_uploads_that_stay_half_there_leave_nothing() {
-    let house = House::new("budgets.uploads = 300\nbudgets.uploads_per_address = 10\n").await;
-    let file = house.file("a.jpg", b"hello", None).await;
+    let server = TestServer::new("budgets.uploads = 300\nbudgets.uploads_per_address = 10\n").await;
+    let file = server.file("a.jpg", b"hello", None).await;
     let mut open = Vec::new();
     for i in 0..10_000_u32 {
-        let slot = house.slot_of("a.bin", 200_000, None).await;
+        let slot = server.slot_of("a.bin", 200_000, None).await;
         let [_, a, b, c] = i.to_be_bytes();
         let head = format!(
             "PUT {} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 10.{a}.{b}.{c}\r\n\
              Content-Length: 200000\r\n\r\nhalf",
             slot.put
         );
-        let mut io = house.connect();
+        let mut io = server.connect();
         io.write_all(head.as_bytes()).await.unwrap();
         open.push((io, slot));
     }
-    let uploads = &house.server.state().budgets.uploads;
+    let uploads = &server.server.state().budgets.uploads;
     let begun = async {
         // The server has read the last head, too.
         while uploads.all() < 300 {
@@ -186,33 +186,33 @@ async fn ten_thousand_uploads_that_stay_half_there_leave_nothing() {
     timeout(PATIENCE, begun).await.unwrap();
     // Each of those that run has 512 KiB in memory at most.
     assert_eq!(uploads.all(), 300);
-    assert!(house.partial() <= 300, "{}", house.partial());
+    assert!(server.partial() <= 300, "{}", server.partial());
     // Others are served meanwhile.
-    assert_eq!(house.get(&file, "").await.body, b"hello");
-    assert_eq!(house.ask("HEAD", &open[0].1.put, "", b"").await.status, 204);
+    assert_eq!(server.get(&file, "").await.body, b"hello");
+    assert_eq!(server.ask("HEAD", &open[0].1.put, "", b"").await.status, 204);
     // They stay, and the server gives them up.
     let (connections, slots): (Vec<_>, Vec<_>) = open.into_iter().unzip();
     let gone = async {
-        while house.server.state().metrics.connections.get() > 0 {
+        while server.server.state().metrics.connections.get() > 0 {
             crate::pass::pass(Duration::from_secs(1)).await;
         }
     };
     timeout(PATIENCE, gone).await.unwrap();
     assert_eq!(uploads.all(), 0);
     drop(connections);
-    assert_eq!(house.put(&slots[9999], &[7; 200_000], "").await.status, 201);
-    house.clock.advance(Duration::from_secs(2 * 86_400));
-    house.sweep().await;
-    assert_eq!(house.partial(), 0);
-    house.close().await;
+    assert_eq!(server.put(&slots[9999], &[7; 200_000], "").await.status, 201);
+    server.clock.advance(Duration::from_secs(2 * 86_400));
+    server.sweep().await;
+    assert_eq!(server.partial(), 0);
+    server.close().await;
 }
 
 #[tokio::test]
 async fn so_many_uploads_run_at_once() {
-    let house = House::new("budgets.uploads_per_address = 1\n").await;
+    let server = TestServer::new("budgets.uploads_per_address = 1\n").await;
     let (one, other) =
-        (house.slot("a.jpg", b"hello", None).await, house.slot("b.jpg", b"hello", None).await);
-    let mut io = house.connect();
+        (server.slot("a.jpg", b"hello", None).await, server.slot("b.jpg", b"hello", None).await);
+    let mut io = server.connect();
     let head = format!(
         "PUT {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhel",
         one.put
@@ -220,25 +220,25 @@ async fn so_many_uploads_run_at_once() {
     io.write_all(head.as_bytes()).await.unwrap();
     // Until the server has read the first head.
     let begun = async {
-        while house.partial() == 0 {
+        while server.partial() == 0 {
             tokio::task::yield_now().await;
         }
     };
     timeout(PATIENCE, begun).await.unwrap();
-    let refused = house.put(&other, b"hello", "").await;
+    let refused = server.put(&other, b"hello", "").await;
     assert_eq!(refused.status, 503, "{refused:?}");
     assert!(refused.head.contains("retry-after: 30\r\n"), "{refused:?}");
     io.write_all(b"lo").await.unwrap();
     assert_eq!(answer(&mut io).await.status, 201);
-    assert_eq!(house.put(&other, b"hello", "").await.status, 201);
-    house.close().await;
+    assert_eq!(server.put(&other, b"hello", "").await.status, 201);
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_client_that_sends_all_before_it_reads_learns_why_it_is_refused() {
-    let house = House::new("").await;
-    let slot = house.slot_of("a.bin", 1 << 20, None).await;
-    let mut io = house.connect();
+    let server = TestServer::new("").await;
+    let slot = server.slot_of("a.bin", 1 << 20, None).await;
+    let mut io = server.connect();
     // Another length than that of the slot.
     let size = (1 << 20) + 1;
     let head =
@@ -247,8 +247,8 @@ async fn a_client_that_sends_all_before_it_reads_learns_why_it_is_refused() {
     io.write_all(&vec![0; size]).await.unwrap();
     assert_eq!(answer(&mut io).await.status, 400);
     // One that asks first sends nothing, and is not waited for.
-    let mut io = house.connect();
+    let mut io = server.connect();
     io.write_all(format!("{head}Expect: 100-continue\r\n\r\n").as_bytes()).await.unwrap();
     assert_eq!(answer(&mut io).await.status, 400);
-    house.close().await;
+    server.close().await;
 }

@@ -7,25 +7,25 @@ use waxwing::jid::BareJid;
 use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{FileId, NewAccount};
 
-use crate::house::{House, Slot, path_of};
+use crate::test_server::{Slot, TestServer, path_of};
 
 pub(crate) struct Client<'a> {
-    house: &'a House,
+    server: &'a TestServer,
     sid: String,
     rid: u64,
 }
 
 impl<'a> Client<'a> {
     /// A user with a new account, who has logged in.
-    pub(crate) async fn new(house: &'a House, name: &str) -> Client<'a> {
+    pub(crate) async fn new(server: &'a TestServer, name: &str) -> Client<'a> {
         let account = NewAccount {
             user: BareJid::parse(&format!("{name}@localhost")).unwrap(),
             keys: derive_keys("secret", 2).unwrap(),
             created: Timestamp::from_micros(0),
             admin: false,
         };
-        house.server.state().storage.accounts().create(&[account]).await.unwrap();
-        let mut client = Self { house, sid: String::new(), rid: 100 };
+        server.server.state().storage.accounts().create(&[account]).await.unwrap();
+        let mut client = Self { server, sid: String::new(), rid: 100 };
         let begun = client.say("to='localhost' ver='1.6' wait='5' hold='1'", "", "PLAIN").await;
         client.sid = between(&begun, " sid='", "'");
         let login = STANDARD.encode(format!("\0{name}\0secret"));
@@ -53,7 +53,7 @@ impl<'a> Client<'a> {
                  rid='{}' {sid} {attributes}>{inside}</body>",
                 self.rid
             );
-            let answer = self.house.ask("POST", "/http-bind", "", body.as_bytes()).await;
+            let answer = self.server.ask("POST", "/http-bind", "", body.as_bytes()).await;
             assert_eq!(answer.status, 200, "{answer:?}");
             heard += &String::from_utf8(answer.body).unwrap();
             assert!(!heard.contains("type='terminate'"), "{heard}");
@@ -89,7 +89,7 @@ impl<'a> Client<'a> {
     /// Uploads `hello` with this purpose.
     pub(crate) async fn file(&mut self, purpose: &str) -> Slot {
         let slot = self.slot(purpose).await;
-        let answer = self.house.put(&slot, b"hello", "").await;
+        let answer = self.server.put(&slot, b"hello", "").await;
         assert_eq!(answer.status, 201, "{answer:?}");
         slot
     }

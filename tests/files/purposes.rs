@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::Client;
-use crate::house::House;
+use crate::test_server::TestServer;
 
 fn purpose(name: &str, more: &str) -> String {
     format!("<{name} xmlns='urn:xmpp:http:upload:purpose:0' {more}/>")
@@ -11,8 +11,8 @@ fn purpose(name: &str, more: &str) -> String {
 
 #[tokio::test]
 async fn each_purpose_has_its_lifetime() {
-    let house = House::new("files.age = \"2 d\"\n").await;
-    let mut romeo = Client::new(&house, "romeo").await;
+    let server = TestServer::new("files.age = \"2 d\"\n").await;
+    let mut romeo = Client::new(&server, "romeo").await;
     let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
     let before = |at: &str| purpose("ephemeral", &format!("expire-before='{at}'"));
     // It is 12 o'clock on the first of July.
@@ -32,18 +32,18 @@ async fn each_purpose_has_its_lifetime() {
     let mut passed = Duration::ZERO;
     for until in [hour, 2 * hour, 2 * day, 3650 * day] {
         for (is_end, to) in [(false, until - Duration::from_secs(1)), (true, until)] {
-            house.clock.advance(to - passed);
+            server.clock.advance(to - passed);
             passed = to;
             for (what, file, age) in &files {
                 let status = if *age <= to { 410 } else { 200 };
-                assert_eq!(house.get(file, "").await.status, status, "{what} {until:?} {is_end}");
+                assert_eq!(server.get(file, "").await.status, status, "{what} {until:?} {is_end}");
             }
         }
     }
-    house.sweep().await;
+    server.sweep().await;
     for (what, file, age) in &files {
         let status = if *age == Duration::MAX { 200 } else { 404 };
-        assert_eq!(house.get(file, "").await.status, status, "{what}");
+        assert_eq!(server.get(file, "").await.status, status, "{what}");
     }
-    house.close().await;
+    server.close().await;
 }

@@ -3,11 +3,11 @@
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use crate::house::{House, PATIENCE, Slot, answer};
+use crate::test_server::{PATIENCE, Slot, TestServer, answer};
 
 /// How far an upload is: offset, and whether it is complete.
-async fn state(house: &House, slot: &Slot) -> (u64, bool) {
-    let answer = house.ask("HEAD", &slot.put, "", b"").await;
+async fn state(server: &TestServer, slot: &Slot) -> (u64, bool) {
+    let answer = server.ask("HEAD", &slot.put, "", b"").await;
     assert_eq!(answer.status, 204, "{answer:?}");
     let header = |name: &str| {
         let line = answer.head.lines().find(|line| line.starts_with(name)).unwrap();
@@ -17,8 +17,8 @@ async fn state(house: &House, slot: &Slot) -> (u64, bool) {
 }
 
 /// The beginning of an upload whose connection is lost.
-async fn interrupted(house: &House, slot: &Slot, all: usize, begin: &[u8]) {
-    let mut io = house.connect();
+async fn interrupted(server: &TestServer, slot: &Slot, all: usize, begin: &[u8]) {
+    let mut io = server.connect();
     let head =
         format!("PUT {} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {all}\r\n\r\n", slot.put);
     io.write_all(head.as_bytes()).await.unwrap();
@@ -29,64 +29,64 @@ async fn interrupted(house: &House, slot: &Slot, all: usize, begin: &[u8]) {
 
 #[tokio::test]
 async fn what_has_come_is_not_sent_again() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let content: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
     for how in ["PUT", "PATCH"] {
-        let slot = house.slot("a.bin", &content, None).await;
-        assert_eq!(state(&house, &slot).await, (0, false));
-        interrupted(&house, &slot, content.len(), &content[..200_000]).await;
-        let (offset, is_complete) = state(&house, &slot).await;
+        let slot = server.slot("a.bin", &content, None).await;
+        assert_eq!(state(&server, &slot).await, (0, false));
+        interrupted(&server, &slot, content.len(), &content[..200_000]).await;
+        let (offset, is_complete) = state(&server, &slot).await;
         assert_eq!((offset, is_complete), (200_000, false), "{how}");
-        assert_eq!(house.get(&slot, "").await.status, 404);
+        assert_eq!(server.get(&slot, "").await.status, 404);
         // A slot is valid for longer then.
-        house.clock.advance(std::time::Duration::from_secs(3600));
+        server.clock.advance(std::time::Duration::from_secs(3600));
         let more = match how {
             "PUT" => format!("Content-Range: bytes 200000-{}/300000\r\n", content.len() - 1),
             _ => "Content-Type: application/partial-upload\r\nUpload-Offset: 200000\r\n\
                 Upload-Complete: ?1\r\n"
                 .to_owned(),
         };
-        let answer = house.ask(how, &slot.put, &more, &content[200_000..]).await;
+        let answer = server.ask(how, &slot.put, &more, &content[200_000..]).await;
         assert_eq!(answer.status, 201, "{how}: {answer:?}");
-        assert_eq!(state(&house, &slot).await, (300_000, true));
-        assert!(house.get(&slot, "").await.body == content, "{how}");
-        assert_eq!(house.partial(), 0);
+        assert_eq!(state(&server, &slot).await, (300_000, true));
+        assert!(server.get(&slot, "").await.body == content, "{how}");
+        assert_eq!(server.partial(), 0);
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn a_file_may_come_in_parts() {
-    let house = House::new("").await;
-    let slot = house.slot("a.txt", b"hello, world", None).await;
-    let first = house.put(&slot, b"hello", "Upload-Complete: ?0\r\n").await;
+    let server = TestServer::new("").await;
+    let slot = server.slot("a.txt", b"hello, world", None).await;
+    let first = server.put(&slot, b"hello", "Upload-Complete: ?0\r\n").await;
     assert_eq!(first.status, 204, "{first:?}");
     assert!(first.head.contains("upload-offset: 5\r\n"), "{first:?}");
     for (offset, status) in [(4, 409), (6, 409), (99, 400), (u64::MAX, 400)] {
         let more = format!("Upload-Offset: {offset}\r\nUpload-Complete: ?0\r\n");
-        let answer = house.ask("PATCH", &slot.put, &more, b", w").await;
+        let answer = server.ask("PATCH", &slot.put, &more, b", w").await;
         assert_eq!(answer.status, status, "{offset}: {answer:?}");
         if status == 409 {
             assert!(answer.head.contains("upload-offset: 5\r\n"), "{answer:?}");
         }
     }
-    assert_eq!(house.ask("PATCH", &slot.put, "", b", w").await.status, 400);
+    assert_eq!(server.ask("PATCH", &slot.put, "", b", w").await.status, 400);
     let more = "Upload-Offset: 5\r\nUpload-Complete: ?0\r\n";
-    assert_eq!(house.ask("PATCH", &slot.put, more, b", w").await.status, 204);
+    assert_eq!(server.ask("PATCH", &slot.put, more, b", w").await.status, 204);
     // Some bytes are sent again.
     let more = "Content-Range: bytes 4-11/12\r\n";
-    assert_eq!(house.put(&slot, b"o, world", more).await.status, 201);
-    assert_eq!(house.get(&slot, "").await.body, b"hello, world");
-    house.close().await;
+    assert_eq!(server.put(&slot, b"o, world", more).await.status, 201);
+    assert_eq!(server.get(&slot, "").await.body, b"hello, world");
+    server.close().await;
 }
 
 #[tokio::test]
 async fn whoever_comes_later_continues() {
-    let house = House::new("").await;
+    let server = TestServer::new("").await;
     let content = vec![7; 1_000_000];
-    let slot = house.slot("a.bin", &content, None).await;
+    let slot = server.slot("a.bin", &content, None).await;
     // The server does not know yet that this connection is dead.
-    let mut dead = house.connect();
+    let mut dead = server.connect();
     let head = format!(
         "PUT {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n",
         slot.put
@@ -94,33 +94,33 @@ async fn whoever_comes_later_continues() {
     dead.write_all(head.as_bytes()).await.unwrap();
     dead.write_all(&content[..600_000]).await.unwrap();
     let begun = async {
-        while house.partial_bytes() == 0 {
+        while server.partial_bytes() == 0 {
             tokio::task::yield_now().await;
         }
     };
     timeout(PATIENCE, begun).await.unwrap();
-    let (offset, _) = state(&house, &slot).await;
+    let (offset, _) = state(&server, &slot).await;
     assert!(offset > 0 && offset <= 600_000, "{offset}");
     let more = format!("Content-Range: bytes {offset}-999999/1000000\r\n");
-    let answer = house.put(&slot, &content[offset as usize..], &more).await;
+    let answer = server.put(&slot, &content[offset as usize..], &more).await;
     assert_eq!(answer.status, 201, "{answer:?}");
-    assert_eq!(crate::house::answer(&mut dead).await.status, 400);
-    assert!(house.get(&slot, "").await.body == content);
-    house.close().await;
+    assert_eq!(crate::test_server::answer(&mut dead).await.status, 400);
+    assert!(server.get(&slot, "").await.body == content);
+    server.close().await;
 }
 
 #[tokio::test]
 async fn an_upload_is_given_up() {
-    let house = House::new("").await;
-    let slot = house.slot("a.txt", b"hello", None).await;
-    house.put(&slot, b"hel", "Upload-Complete: ?0\r\n").await;
-    assert_eq!(house.partial(), 1);
-    assert_eq!(house.ask("DELETE", &slot.put, "", b"").await.status, 204);
-    assert_eq!(house.partial(), 0);
-    assert_eq!(house.put(&slot, b"hello", "").await.status, 404);
+    let server = TestServer::new("").await;
+    let slot = server.slot("a.txt", b"hello", None).await;
+    server.put(&slot, b"hel", "Upload-Complete: ?0\r\n").await;
+    assert_eq!(server.partial(), 1);
+    assert_eq!(server.ask("DELETE", &slot.put, "", b"").await.status, 204);
+    assert_eq!(server.partial(), 0);
+    assert_eq!(server.put(&slot, b"hello", "").await.status, 404);
     // A file is not given up.
-    let file = house.file("a.txt", b"hello", None).await;
-    assert_eq!(house.ask("DELETE", &file.put, "", b"").await.status, 409);
-    assert_eq!(house.get(&file, "").await.body, b"hello");
-    house.close().await;
+    let file = server.file("a.txt", b"hello", None).await;
+    assert_eq!(server.ask("DELETE", &file.put, "", b"").await.status, 409);
+    assert_eq!(server.get(&file, "").await.body, b"hello");
+    server.close().await;
 }

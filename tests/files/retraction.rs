@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 
 use crate::client::Client;
-use crate::house::{House, PATIENCE, Slot, url_of};
+use crate::test_server::{PATIENCE, Slot, TestServer, url_of};
 
 fn message(id: &str, to: &str, slot: &Slot) -> String {
     let url = url_of(slot);
@@ -22,9 +22,9 @@ fn retraction(of: &str, to: &str) -> String {
 
 #[tokio::test]
 async fn a_file_goes_with_the_message_that_has_its_address() {
-    let house = House::new("files.remove_retracted = true\n").await;
+    let server = TestServer::new("files.remove_retracted = true\n").await;
     let (mut romeo, mut juliet) =
-        (Client::new(&house, "romeo").await, Client::new(&house, "juliet").await);
+        (Client::new(&server, "romeo").await, Client::new(&server, "juliet").await);
     let (gone, stays) = (romeo.file("").await, romeo.file("").await);
     romeo.sends(&message("m1", "juliet", &gone)).await;
     romeo.sends(&message("m2", "juliet", &stays)).await;
@@ -32,28 +32,29 @@ async fn a_file_goes_with_the_message_that_has_its_address() {
     juliet.sends(&message("m3", "romeo", &gone)).await;
     juliet.sends(&retraction("m3", "romeo")).await;
     juliet.sends(&retraction("m1", "romeo")).await;
-    assert_eq!(house.get(&gone, "").await.status, 200);
+    assert_eq!(server.get(&gone, "").await.status, 200);
     romeo.sends(&retraction("m1", "juliet")).await;
-    assert_eq!(house.get(&gone, "").await.status, 404);
-    assert_eq!(house.get(&stays, "").await.body, b"hello");
+    assert_eq!(server.get(&gone, "").await.status, 404);
+    assert_eq!(server.get(&stays, "").await.body, b"hello");
     // Both have one content. With the last of them it leaves the disk, without being asked for.
     romeo.sends(&retraction("m2", "juliet")).await;
     let swept = async {
-        while house.contents() > 0 {
+        while server.contents() > 0 {
             tokio::task::yield_now().await;
         }
     };
     timeout(PATIENCE, swept).await.unwrap();
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn files_outlive_their_messages_if_the_administrator_does_not_say_so() {
-    let house = House::new("").await;
-    let (mut romeo, _) = (Client::new(&house, "romeo").await, Client::new(&house, "juliet").await);
+    let server = TestServer::new("").await;
+    let (mut romeo, _) =
+        (Client::new(&server, "romeo").await, Client::new(&server, "juliet").await);
     let file = romeo.file("").await;
     romeo.sends(&message("m1", "juliet", &file)).await;
     romeo.sends(&retraction("m1", "juliet")).await;
-    assert_eq!(house.get(&file, "").await.status, 200);
-    house.close().await;
+    assert_eq!(server.get(&file, "").await.status, 200);
+    server.close().await;
 }

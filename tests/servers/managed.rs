@@ -4,21 +4,21 @@
 use std::time::Duration;
 
 use super::peer::Peer;
-use super::remote::{Listening, header, login, open};
-use super::test_server::{Authority, TestServer, free_port};
+use super::remote::{DIALBACK, Listening, header, login, open};
+use super::test_server::{Authority, Pair, TestServer, free_port};
 
-const SM: &str = "<sm xmlns='urn:xmpp:sm:3'/>";
-const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3'/>";
+pub(super) const SM: &str = "<sm xmlns='urn:xmpp:sm:3'/>";
+pub(super) const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3'/>";
 /// What the server says, which would hear how much was handled.
-const ASKS: &str = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>";
-const ENABLED: &str = "<enabled xmlns='urn:xmpp:sm:3'/>";
-const ASK: &str = "<r xmlns='urn:xmpp:sm:3'/>";
+pub(super) const ASKS: &str = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>";
+pub(super) const ENABLED: &str = "<enabled xmlns='urn:xmpp:sm:3'/>";
+pub(super) const ASK: &str = "<r xmlns='urn:xmpp:sm:3'/>";
 
-fn handled(h: u32) -> String {
+pub(super) fn handled(h: u32) -> String {
     format!("<a xmlns='urn:xmpp:sm:3' h='{h}'/>")
 }
 
-async fn writes(romeo: &mut Peer, numbers: std::ops::Range<u32>) {
+pub(super) async fn writes(romeo: &mut Peer, numbers: std::ops::Range<u32>) {
     for number in numbers {
         romeo
             .say(format!(
@@ -29,7 +29,7 @@ async fn writes(romeo: &mut Peer, numbers: std::ops::Range<u32>) {
 }
 
 /// The peer gets these messages, in this order, and no others.
-async fn gets(peer: &mut Peer, numbers: std::ops::Range<u32>) {
+pub(super) async fn gets(peer: &mut Peer, numbers: std::ops::Range<u32>) {
     for number in numbers {
         let heard = peer.hears("</message>").await;
         assert!(heard.contains(&format!("<body>{number}</body>")), "{number}: {heard}");
@@ -37,12 +37,43 @@ async fn gets(peer: &mut Peer, numbers: std::ops::Range<u32>) {
     }
 }
 
-/// A stream of the server on which what it sends is acknowledged.
-async fn managed(there: &Listening) -> Peer {
+/// A stream of the server on which what it sends is acknowledged. After a cut the peer does not tell how much it has handled.
+pub(super) async fn managed(there: &Listening) -> Peer {
     let mut peer = there.believing("c.example", SM).await;
     peer.hears(ASKS).await;
     peer.say(ENABLED).await;
     peer
+}
+
+/// The same, with a peer that may tell it.
+pub(super) async fn managed_as(there: &Listening, id: &str) -> Peer {
+    let mut peer = there.believing("c.example", SM).await;
+    peer.hears(ASKS).await;
+    peer.say(format!("<enabled xmlns='urn:xmpp:sm:3' id='{id}' resume='true'/>")).await;
+    peer
+}
+
+/// The next stream, on which the peer is asked about the one with this id, and says what it knows.
+pub(super) async fn asked(there: &Listening, id: &str, knows: &str) -> Peer {
+    let mut peer = there.believing("c.example", SM).await;
+    peer.hears(&format!("<resume xmlns='urn:xmpp:sm:3' h='0' previd='{id}'/>")).await;
+    peer.say(format!(
+        "<failed xmlns='urn:xmpp:sm:3'{knows}>\
+         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>"
+    ))
+    .await;
+    peer.hears(ASKS).await;
+    peer.say(ENABLED).await;
+    peer
+}
+
+/// The messages come back: nobody knows whether they have arrived.
+pub(super) async fn come_back(romeo: &mut Peer, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        let error = romeo.hears("</message>").await;
+        assert!(error.contains(&format!("id='m{number}'")), "{number}: {error}");
+        assert!(error.contains("<remote-server-timeout") && error.contains("or not<"), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -118,12 +149,12 @@ async fn what_was_not_acknowledged_is_sent_again() {
     let (server, _) = TestServer::that_knows_c(&authority, there.address, "").await;
     let mut romeo = server.online("romeo").await;
     writes(&mut romeo, 0..3).await;
-    let mut peer = managed(&there).await;
+    let mut peer = managed_as(&there, "s1").await;
     gets(&mut peer, 0..3).await;
     peer.say(handled(1)).await;
-    // The connection is cut.
+    // The connection is cut, and the peer knows that it has handled no more.
     drop(peer);
-    let mut peer = managed(&there).await;
+    let mut peer = asked(&there, "s1", " h='1'").await;
     gets(&mut peer, 1..3).await;
     peer.say(handled(2)).await;
     writes(&mut romeo, 3..6).await;
@@ -147,6 +178,59 @@ async fn what_was_not_acknowledged_is_sent_again() {
     let mut peer = managed(&there).await;
     gets(&mut peer, 6..7).await;
     peer.say(handled(1)).await;
+    server.close().await;
+}
+
+#[tokio::test]
+async fn stanzas_are_acknowledged_after_dialback_too() {
+    let authority = Authority::new();
+    let there = Listening::new(&Pair::self_signed("c.example")).await;
+    let (server, at) =
+        TestServer::that_knows_c(&authority, there.address, "dialback = 'c.example'").await;
+    let mut romeo = server.online("romeo").await;
+    // Ours.
+    writes(&mut romeo, 0..2).await;
+    let (mut peer, _) = there.stream("c.example", "1", &format!("{DIALBACK}{SM}")).await;
+    peer.hears("</db:result>").await;
+    peer.say("<db:result from='c.example' to='a.example' type='valid'/>").await;
+    peer.hears(ASKS).await;
+    peer.say("<enabled xmlns='urn:xmpp:sm:3' id='s1' resume='true'/>").await;
+    gets(&mut peer, 0..2).await;
+    peer.hears(ASK).await;
+    peer.say(handled(1)).await;
+    drop(peer);
+    let (mut peer, _) = there.stream("c.example", "1", &format!("{DIALBACK}{SM}")).await;
+    peer.hears("</db:result>").await;
+    peer.say("<db:result from='c.example' to='a.example' type='valid'/>").await;
+    peer.hears("<resume xmlns='urn:xmpp:sm:3' h='0' previd='s1'/>").await;
+    peer.say(
+        "<failed xmlns='urn:xmpp:sm:3' h='1'>\
+         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>",
+    )
+    .await;
+    peer.hears(ASKS).await;
+    peer.say(ENABLED).await;
+    gets(&mut peer, 1..2).await;
+    peer.say(handled(1)).await;
+    // Theirs.
+    let (mut peer, offered) = open(at, None, "c.example", "a.example").await;
+    assert!(offered.contains(SM), "{offered}");
+    peer.say("<db:result from='c.example' to='a.example'>key</db:result>").await;
+    let (mut asked, _) = there.stream("c.example", "2", DIALBACK).await;
+    let question = asked.hears("</db:verify>").await;
+    let id = question.split("id='").nth(1).unwrap().split('\'').next().unwrap();
+    let answer = format!("<db:verify from='c.example' to='a.example' id='{id}' type='valid'/>");
+    asked.say(answer).await;
+    peer.hears("type='valid'/>").await;
+    peer.say(ENABLE).await;
+    peer.hears(ENABLED).await;
+    peer.say(
+        "<message from='x@c.example' to='romeo@a.example' type='chat'><body>hi</body></message>",
+    )
+    .await;
+    peer.say(ASK).await;
+    peer.hears(&handled(1)).await;
+    romeo.hears("<body>hi</body>").await;
     server.close().await;
 }
 
@@ -185,15 +269,22 @@ async fn a_server_that_never_acknowledges_is_given_up() {
     let mut romeo = server.online("romeo").await;
     romeo.patience = Duration::from_secs(30);
     writes(&mut romeo, 0..1).await;
+    let mut peer = managed(&there).await;
+    gets(&mut peer, 0..1).await;
+    peer.hears(ASK).await;
+    let line = std::panic::Location::caller();
+    assert!(peer.read_to("</never>", line).await.is_none(), "the stream is given up");
+    come_back(&mut romeo, 0..1).await;
+    // Presence is tried twice.
+    romeo.say("<presence to='x@c.example'/>").await;
     for _ in 0..2 {
         let mut peer = managed(&there).await;
-        gets(&mut peer, 0..1).await;
+        peer.hears("<presence ").await;
         peer.hears(ASK).await;
-        let line = std::panic::Location::caller();
         assert!(peer.read_to("</never>", line).await.is_none(), "the stream is given up");
     }
-    let error = romeo.hears("</message>").await;
-    assert!(error.contains("id='m0'") && error.contains("<remote-server-timeout"), "{error}");
+    let error = romeo.hears("</presence>").await;
+    assert!(error.contains("type='error'") && error.contains("<remote-server-timeout"), "{error}");
     server.close().await;
 }
 
@@ -216,6 +307,8 @@ async fn what_was_not_acknowledged_on_a_stream_of_a_peer_goes_by_one_of_ours() {
     gets(&mut peer, 1..2).await;
     peer.hears(ASK).await;
     peer.say(handled(1)).await;
+    // In good order.
+    peer.say("</stream:stream>").await;
     drop(peer);
     let mut peer = managed(&there).await;
     gets(&mut peer, 2..4).await;
@@ -253,77 +346,5 @@ async fn who_says_nothing_is_asked_whether_it_is_there() {
     assert!(!heard.contains("<ping"), "{heard}");
     peer.say(handled(1)).await;
     peer.hears(ASK).await;
-    server.close().await;
-}
-
-#[tokio::test]
-async fn who_comes_back_is_told_how_much_was_handled() {
-    let authority = Authority::new();
-    let [own, other] = ["c.example", "d.example"].map(|domain| authority.certify(&[domain]));
-    let (server, at) = TestServer::that_knows_c(&authority, free_port(), "").await;
-    let mut romeo = server.online("romeo").await;
-    let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
-    login(&mut peer, "c.example", "a.example").await;
-    peer.say(ASKS).await;
-    let heard = peer.hears("/>").await;
-    let (_, id) = heard.split_once("<enabled xmlns='urn:xmpp:sm:3' id='").unwrap();
-    assert!(id.ends_with("' resume='true'/>"), "{heard}");
-    let id = id.split('\'').next().unwrap();
-    let resume = format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='0'/>");
-    for number in 0..3 {
-        peer.say(format!(
-            "<message from='x@c.example' to='romeo@a.example' type='chat'><body>{number}</body></message>"
-        ))
-        .await;
-    }
-    // Somebody else knows the id.
-    let (mut stranger, _) = open(at, Some(&other), "d.example", "a.example").await;
-    login(&mut stranger, "d.example", "a.example").await;
-    stranger.say(&resume).await;
-    let heard = stranger.hears("</failed>").await;
-    assert!(heard.contains("<failed xmlns='urn:xmpp:sm:3'><item-not-found "), "{heard}");
-    // The server does not know yet that the stream is cut.
-    let (mut again, _) = open(at, Some(&own), "c.example", "a.example").await;
-    login(&mut again, "c.example", "a.example").await;
-    again.say(&resume).await;
-    let heard = again.hears("</failed>").await;
-    assert!(heard.contains("<failed xmlns='urn:xmpp:sm:3' h='3'><item-not-found "), "{heard}");
-    for number in 0..3 {
-        romeo.hears(&format!("<body>{number}</body>")).await;
-    }
-    // Once.
-    again.say(&resume).await;
-    let heard = again.hears("</failed>").await;
-    assert!(heard.contains("<failed xmlns='urn:xmpp:sm:3'><item-not-found "), "{heard}");
-    again.say(ENABLE).await;
-    again.hears(ENABLED).await;
-    peer.hears("</stream:stream>").await;
-    server.close().await;
-}
-
-#[tokio::test]
-async fn what_was_handled_does_not_come_twice() {
-    let authority = Authority::new();
-    let there = Listening::new(&authority.certify(&["c.example"])).await;
-    let (server, _) = TestServer::that_knows_c(&authority, there.address, "").await;
-    let mut romeo = server.online("romeo").await;
-    writes(&mut romeo, 0..4).await;
-    let mut peer = there.believing("c.example", SM).await;
-    peer.hears(ASKS).await;
-    peer.say("<enabled xmlns='urn:xmpp:sm:3' id='s1' resume='true'/>").await;
-    gets(&mut peer, 0..4).await;
-    peer.say(handled(1)).await;
-    drop(peer);
-    let mut peer = there.believing("c.example", SM).await;
-    peer.hears("<resume xmlns='urn:xmpp:sm:3' h='0' previd='s1'/>").await;
-    peer.say(
-        "<failed xmlns='urn:xmpp:sm:3' h='3'>\
-         <item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></failed>",
-    )
-    .await;
-    peer.hears(ASKS).await;
-    peer.say(ENABLED).await;
-    gets(&mut peer, 3..4).await;
-    peer.say(handled(1)).await;
     server.close().await;
 }

@@ -150,7 +150,7 @@ impl TestServer {
         let text = format!(
             "[[host]]\ndomain = '{domain}'\ncertificate = '{certificate}'\nkey = '{key}'\n\
              [listen]\nc2s = []\nc2s_tls = []\nhttp = []\nhttps = []\nproxy65 = []\ns2s = '{address}'\ns2s_tls = []\n\
-             [s2s]\nenabled = true\nauthorities = '{authorities}'\nhosts = {{ {hosts} }}\n{more}\n"
+             [s2s]\nenabled = true\ndane = false\nauthorities = '{authorities}'\nhosts = {{ {hosts} }}\n{more}\n"
         );
         let mut config = Config::parse(&text, "the test").unwrap_or_else(|error| panic!("{error}"));
         data.path().clone_into(&mut config.data);

@@ -19,13 +19,13 @@ use waxwing::storage::{InvitationKind, MemoryStorage, NewAccount, Storage};
 use waxwing::tasks::Tasks;
 
 /// A server.
-pub(crate) struct House {
+pub(crate) struct TestServer {
     pub(crate) server: Server,
     tasks: Tasks,
     _data: TempDir,
 }
 
-impl House {
+impl TestServer {
     pub(crate) async fn new(options: &str) -> Self {
         let data = tempfile::tempdir().unwrap();
         let text = format!(
@@ -68,7 +68,7 @@ impl House {
     }
 
     pub(crate) fn browser(&self) -> Browser<'_> {
-        Browser { house: self, cookies: BTreeMap::new(), from: "127.0.0.1:9".parse().unwrap() }
+        Browser { server: self, cookies: BTreeMap::new(), from: "127.0.0.1:9".parse().unwrap() }
     }
 
     /// How many tasks of this kind run.
@@ -92,7 +92,7 @@ impl House {
 
 /// A browser.
 pub(crate) struct Browser<'a> {
-    house: &'a House,
+    server: &'a TestServer,
     pub(crate) cookies: BTreeMap<String, String>,
     /// Where it is.
     pub(crate) from: SocketAddr,
@@ -170,7 +170,7 @@ impl Browser<'_> {
         let host = "Host: localhost:7070\r\nConnection: close\r\n";
         let request = format!("{line}{host}{cookies}{more}\r\n{body}");
         let (mut io, theirs) = tokio::io::duplex(bytes);
-        self.house.server.connect_from(Box::new(theirs), self.from, "http");
+        self.server.server.connect_from(Box::new(theirs), self.from, "http");
         io.write_all(request.as_bytes()).await.unwrap();
         io
     }

@@ -2,7 +2,7 @@
 
 use tokio::io::AsyncWriteExt;
 
-use crate::{House, hear, log_in_as, masked, parts, rest};
+use crate::{TestServer, hear, log_in_as, masked, parts, rest};
 
 fn message(to: &str, body: &str) -> String {
     format!("<message xmlns='jabber:client' to='{to}'><body>{body}</body></message>")
@@ -10,8 +10,8 @@ fn message(to: &str, body: &str) -> String {
 
 #[tokio::test]
 async fn nothing_is_routed_of_a_message_that_has_not_ended() {
-    let house = House::closed("[auth]\nanonymous = true\n").await;
-    let (mut juliet, address) = log_in_as(&house).await;
+    let server = TestServer::closed("[auth]\nanonymous = true\n").await;
+    let (mut juliet, address) = log_in_as(&server).await;
     juliet.write_all(&masked(0x81, b"<presence xmlns='jabber:client'/>")).await.unwrap();
     hear(&mut juliet, "<presence").await;
     // `resource` would make it too long for one frame of a client.
@@ -30,11 +30,11 @@ async fn nothing_is_routed_of_a_message_that_has_not_ended() {
         ("a whole stanza, and the message goes on", fragments(all)),
         ("a whole stanza, and an empty fragment", [fragments(all), masked(0x00, b"")].concat()),
     ] {
-        let (mut romeo, _) = log_in_as(&house).await;
+        let (mut romeo, _) = log_in_as(&server).await;
         romeo.write_all(&[begun, masked(0x88, b"\x03\xe8")].concat()).await.unwrap();
         assert!(rest(&mut romeo).await.ends_with(&[0x88, 2, 0x03, 0xe8]), "{what}");
         // The server has read to the end of it. What is sent after it arrives alone.
-        let (mut nurse, _) = log_in_as(&house).await;
+        let (mut nurse, _) = log_in_as(&server).await;
         let yes = message(&address, "yes");
         let (first, second) = yes.as_bytes().split_at(60);
         nurse.write_all(&parts(first, second)).await.unwrap();
@@ -42,5 +42,5 @@ async fn nothing_is_routed_of_a_message_that_has_not_ended() {
         assert_eq!(heard.matches("<message").count(), 1, "{what}: {heard}");
         assert!(!heard.contains("<body>no</body>"), "{what}: {heard}");
     }
-    house.close().await;
+    server.close().await;
 }

@@ -3,15 +3,15 @@
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use crate::{House, request, rest};
+use crate::{TestServer, request, rest};
 
 #[tokio::test]
 async fn clients_find_the_websocket_of_their_domain() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let house = House::new(&format!("http = []\nhttps = [\"127.0.0.1:{free}\"]")).await;
+    let server = TestServer::new(&format!("http = []\nhttps = [\"127.0.0.1:{free}\"]")).await;
     let ask = async |path: &str, host: &str| {
         let request = request(path, &["Connection: close\r\n"]).replace("localhost", host);
-        let mut io = house.connect();
+        let mut io = server.connect();
         io.write_all(request.as_bytes()).await.unwrap();
         String::from_utf8(rest(&mut io).await).unwrap()
     };
@@ -42,38 +42,38 @@ async fn clients_find_the_websocket_of_their_domain() {
         let found = ask(&format!("/.well-known/{path}"), "localhost").await;
         assert!(found.contains(&format!("wss://localhost:{free}/ws")), "{path}: {found}");
     }
-    house.close().await;
-    let house = House::closed("websocket = \"wss://chat.example/xmpp-websocket?a&b\"").await;
+    server.close().await;
+    let server = TestServer::closed("websocket = \"wss://chat.example/xmpp-websocket?a&b\"").await;
     let (mut io, head) =
-        house.asked(&request("/.well-known/host-meta", &["Connection: close\r\n"])).await;
+        server.asked(&request("/.well-known/host-meta", &["Connection: close\r\n"])).await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     let xml = String::from_utf8(rest(&mut io).await).unwrap();
     assert!(xml.contains("href='wss://chat.example/xmpp-websocket?a&amp;b'"), "{xml}");
     assert!(!xml.contains("xbosh"), "nobody says where: {xml}");
-    house.close().await;
-    let house = House::closed("bosh = \"https://chat.example/http-bind\"").await;
+    server.close().await;
+    let server = TestServer::closed("bosh = \"https://chat.example/http-bind\"").await;
     let (mut io, _) =
-        house.asked(&request("/.well-known/host-meta", &["Connection: close\r\n"])).await;
+        server.asked(&request("/.well-known/host-meta", &["Connection: close\r\n"])).await;
     let xml = String::from_utf8(rest(&mut io).await).unwrap();
     assert!(xml.contains("xbosh' href='https://chat.example/http-bind'"), "{xml}");
     assert!(!xml.contains("websocket"), "{xml}");
-    house.close().await;
-    let house = House::closed("").await;
-    let (_, head) = house.asked(&request("/.well-known/host-meta", &[])).await;
+    server.close().await;
+    let server = TestServer::closed("").await;
+    let (_, head) = server.asked(&request("/.well-known/host-meta", &[])).await;
     assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
-    house.close().await;
+    server.close().await;
 }
 
 /// The document for a server with these options.
 async fn json_of(options: &str) -> serde_json::Value {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let listen = format!("http = []\nhttps = [\"127.0.0.1:{free}\"]\n{options}");
-    let house = House::new(&listen).await;
+    let server = TestServer::new(&listen).await;
     let request = request("/.well-known/host-meta.json", &["Connection: close\r\n"]);
-    let mut io = house.connect();
+    let mut io = server.connect();
     io.write_all(request.as_bytes()).await.unwrap();
     let answer = String::from_utf8(rest(&mut io).await).unwrap();
-    house.close().await;
+    server.close().await;
     serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap()
 }
 

@@ -8,14 +8,14 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::{House, OPEN, PATIENCE, XMPP, masked, trust, upgrade};
+use crate::{OPEN, PATIENCE, TestServer, XMPP, masked, trust, upgrade};
 
 #[tokio::test]
 async fn without_tls_only_proxies_are_served() {
-    let house = House::closed("proxies = [\"192.0.2.1\"]").await;
-    let (_, head) = house.asked(&upgrade("/ws", &[XMPP])).await;
+    let server = TestServer::closed("proxies = [\"192.0.2.1\"]").await;
+    let (_, head) = server.asked(&upgrade("/ws", &[XMPP])).await;
     assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -27,18 +27,18 @@ async fn a_network_of_proxies_is_all_of_its_machines() {
         ("proxies = [\"127.0.0.2/32\", \"::/0\"]", 403),
     ];
     for (proxies, status) in table {
-        let house = House::closed(proxies).await;
-        let (_, head) = house.asked(&upgrade("/ws", &[XMPP])).await;
+        let server = TestServer::closed(proxies).await;
+        let (_, head) = server.asked(&upgrade("/ws", &[XMPP])).await;
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{proxies}: {head}");
-        house.close().await;
+        server.close().await;
     }
 }
 
 #[tokio::test]
 async fn with_tls_everybody_is_served() {
-    let house = House::closed("proxies = []").await;
+    let server = TestServer::closed("proxies = []").await;
     let (ours, theirs) = tokio::io::duplex(1 << 16);
-    house.server.connect(Box::new(theirs), "https");
+    server.server.connect(Box::new(theirs), "https");
     let mut config = trust::config(false);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
@@ -59,7 +59,7 @@ async fn with_tls_everybody_is_served() {
     all.clear();
     timeout(PATIENCE, io.read_to_end(&mut all)).await.unwrap().unwrap();
     assert_eq!(all, [0x88, 2, 0x03, 0xe8]);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -87,8 +87,8 @@ async fn connections_behind_a_proxy_are_counted_by_their_own_addresses() {
 
 async fn one_connection_an_address(proxies: &str, table: &[(&str, bool)]) {
     let listen = format!("https = []\nhttp = [\"127.0.0.1:0\"]\n{proxies}");
-    let house = House::new(&format!("{listen}[limits]\nconnections_per_address = 1\n")).await;
-    let (_, address) = house.server.addresses()[0];
+    let server = TestServer::new(&format!("{listen}[limits]\nconnections_per_address = 1\n")).await;
+    let (_, address) = server.server.addresses()[0];
     let mut open = Vec::new();
     for (line, is_served) in table {
         let mut io = TcpStream::connect(address).await.unwrap();
@@ -106,5 +106,5 @@ async fn one_connection_an_address(proxies: &str, table: &[(&str, bool)]) {
         open.push(io);
     }
     drop(open);
-    house.close().await;
+    server.close().await;
 }

@@ -8,13 +8,13 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::{House, PATIENCE, XMPP, head, request, trust, upgrade};
+use super::{PATIENCE, TestServer, XMPP, head, request, trust, upgrade};
 
 #[tokio::test]
 async fn a_proxy_of_bytes_says_where_its_client_is() {
     let listen = "https = []\nhttp = [\"127.0.0.1:0\"]\nproxy_protocol = \"http\"\n";
-    let house = House::new(&format!("{listen}[limits]\nconnections_per_address = 1\n")).await;
-    let (_, address) = house.server.addresses()[0];
+    let server = TestServer::new(&format!("{listen}[limits]\nconnections_per_address = 1\n")).await;
+    let (_, address) = server.server.addresses()[0];
     let v2 = |last: u8| {
         let begin = *b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
         [&begin[..], &[192, 0, 2, last, 127, 0, 0, 1, 9, 9, 9, 9]].concat()
@@ -55,36 +55,36 @@ async fn a_proxy_of_bytes_says_where_its_client_is() {
         assert_eq!(answered, is_served, "{} {line}", header.escape_ascii());
         open.push(io);
     }
-    let text = house.server.state().metrics.render();
+    let text = server.server.state().metrics.render();
     let refused = "waxwing_connections_refused_total{reason=\"proxy_header\"} 2";
     assert!(text.contains(refused), "{text}");
     drop(open);
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_proxy_has_little_time_for_its_header_and_others_need_none() {
-    let house =
-        House::closed("proxy_protocol = [\"http\", \"https\"]\n[limits]\nhandshake = \"5 s\"")
+    let server =
+        TestServer::closed("proxy_protocol = [\"http\", \"https\"]\n[limits]\nhandshake = \"5 s\"")
             .await;
-    let mut io = house.connect();
+    let mut io = server.connect();
     io.write_all(b"PROXY TCP4 192.0.2.1").await.unwrap();
     assert_eq!(head(&mut io).await, "");
     for peer in ["192.0.2.7:9", "[::ffff:192.0.2.7]:9"] {
         let (mut ours, theirs) = tokio::io::duplex(1 << 16);
-        house.server.connect_from(Box::new(theirs), peer.parse().unwrap(), "http");
+        server.server.connect_from(Box::new(theirs), peer.parse().unwrap(), "http");
         ours.write_all(request("/.well-known/x", &[]).as_bytes()).await.unwrap();
         assert!(head(&mut ours).await.starts_with("HTTP/1.1 404 "), "{peer}");
     }
     // Before TLS, and where nothing is said of it there is none.
     let (mut ours, theirs) = tokio::io::duplex(1 << 16);
-    house.server.connect(Box::new(theirs), "https");
+    server.server.connect(Box::new(theirs), "https");
     ours.write_all(b"PROXY UNKNOWN\r\n").await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     TlsConnector::from(Arc::new(trust::config(false))).connect(name, ours).await.unwrap();
-    house.close().await;
-    let house = House::closed("proxy_protocol = \"c2s\"").await;
-    let (_, head) = house.asked("PROXY UNKNOWN\r\n\r\n").await;
+    server.close().await;
+    let server = TestServer::closed("proxy_protocol = \"c2s\"").await;
+    let (_, head) = server.asked("PROXY UNKNOWN\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
-    house.close().await;
+    server.close().await;
 }

@@ -13,14 +13,14 @@ use waxwing::payload::datetime::Timestamp;
 use waxwing::storage::{FileBounds, FileId, NewAccount, Purpose, StoredFile};
 use waxwing::upload::Uploads;
 
-use super::{House, PATIENCE};
+use super::{PATIENCE, TestServer};
 
-/// A house that listens, and where.
-async fn listening(options: &str) -> (House, SocketAddr) {
-    let house = House::new(&format!("http = '127.0.0.1:0'\nhttps = []\n{options}")).await;
-    let addresses = house.server.addresses();
+/// A server that listens, and where.
+async fn listening(options: &str) -> (TestServer, SocketAddr) {
+    let server = TestServer::new(&format!("http = '127.0.0.1:0'\nhttps = []\n{options}")).await;
+    let addresses = server.server.addresses();
     let at = addresses[0].1;
-    (house, at)
+    (server, at)
 }
 
 /// Reads until this has come.
@@ -46,8 +46,8 @@ fn get(path: &str) -> String {
 }
 
 /// A slot for a file of this size: the path with its signature, and the one for the download.
-async fn slot(house: &House, size: u64) -> (FileId, String, String) {
-    let state = house.server.state();
+async fn slot(server: &TestServer, size: u64) -> (FileId, String, String) {
+    let state = server.server.state();
     let owner = BareJid::parse("romeo@localhost").unwrap();
     let now = state.clock.now();
     let account = NewAccount { user: owner.clone(), keys: Vec::new(), created: now, admin: false };
@@ -75,7 +75,7 @@ async fn slot(house: &House, size: u64) -> (FileId, String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_share_a_connection_one_after_the_other_or_all_at_once() {
-    let (house, at) = listening("").await;
+    let (server, at) = listening("").await;
     let mut io = TcpStream::connect(at).await.unwrap();
     for _ in 0..3 {
         io.write_all(get("/pages.css").as_bytes()).await.unwrap();
@@ -96,25 +96,25 @@ async fn requests_share_a_connection_one_after_the_other_or_all_at_once() {
     let answers = all(&mut io).await;
     let statuses: Vec<_> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
     assert_eq!(statuses, ["404", "200", "404", "404"], "{answers}");
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_sent_all_may_say_so_and_still_gets_the_answer() {
-    let (house, at) = listening("").await;
+    let (server, at) = listening("").await;
     let mut io = TcpStream::connect(at).await.unwrap();
     io.write_all(get("/pages.css").as_bytes()).await.unwrap();
     io.shutdown().await.unwrap();
     let answer = all(&mut io).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    house.close().await;
+    server.close().await;
 }
 
 /// A client may wait until the server wants the body (RFC 9110 §10.1.1).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_asked_for() {
-    let (house, at) = listening("[files]\nurl = 'https://f.example'").await;
-    let (_, put, get) = slot(&house, 5).await;
+    let (server, at) = listening("[files]\nurl = 'https://f.example'").await;
+    let (_, put, get) = slot(&server, 5).await;
     let mut io = TcpStream::connect(at).await.unwrap();
     let head = |path: &str| {
         format!(
@@ -132,15 +132,15 @@ async fn a_body_is_asked_for() {
     io.write_all(head(&get).as_bytes()).await.unwrap();
     let answer = heard(&mut io, "\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
-    house.close().await;
+    server.close().await;
 }
 
 /// A client that is cut off in the middle of an upload goes on where it was.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_is_cut_off_goes_on() {
-    let (house, at) = listening("[files]\nurl = 'https://f.example'").await;
+    let (server, at) = listening("[files]\nurl = 'https://f.example'").await;
     let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 3) as u8).collect();
-    let (id, put, get_path) = slot(&house, content.len() as u64).await;
+    let (id, put, get_path) = slot(&server, content.len() as u64).await;
     let mut io = TcpStream::connect(at).await.unwrap();
     let head = format!(
         "PUT {put} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
@@ -151,7 +151,7 @@ async fn an_upload_that_is_cut_off_goes_on() {
     for piece in content[..2_000_000].chunks(77_777) {
         io.write_all(piece).await.unwrap();
     }
-    let contents = &house.server.state().shared::<Uploads>().contents;
+    let contents = &server.server.state().shared::<Uploads>().contents;
     let begun = async {
         while contents.uploaded(id).await.unwrap() == 0 {
             sleep(Duration::from_millis(5)).await;
@@ -186,5 +186,5 @@ async fn an_upload_that_is_cut_off_goes_on() {
     let mut got = Vec::new();
     timeout(PATIENCE, io.read_to_end(&mut got)).await.unwrap().unwrap();
     assert!(got.ends_with(&content), "the file is whole");
-    house.close().await;
+    server.close().await;
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::{House, PATIENCE};
+use super::{PATIENCE, TestServer};
 
 /// A directory with a page, and beside it what nobody may see.
 fn site() -> TempDir {
@@ -36,14 +36,14 @@ fn site() -> TempDir {
     place
 }
 
-async fn house(at: &str, directory: &Path) -> House {
+async fn server(at: &str, directory: &Path) -> TestServer {
     let paths = format!("paths = {{ {at:?} = {directory:?} }}\ncache = \"2 min\"");
-    House::closed(&format!("[static_files]\n{paths}")).await
+    TestServer::closed(&format!("[static_files]\n{paths}")).await
 }
 
 /// The whole answer, with its head in lower case.
-async fn ask(house: &House, method: &str, path: &str, more: &str) -> (u16, String, String) {
-    let mut io = house.connect();
+async fn ask(server: &TestServer, method: &str, path: &str, more: &str) -> (u16, String, String) {
+    let mut io = server.connect();
     let request =
         format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{more}\r\n");
     io.write_all(request.as_bytes()).await.unwrap();
@@ -58,8 +58,8 @@ async fn ask(house: &House, method: &str, path: &str, more: &str) -> (u16, Strin
 #[tokio::test]
 async fn files_are_served_with_their_types() {
     let place = site();
-    let house = house("/chat", &place.path().join("site")).await;
-    let (status, head, body) = ask(&house, "GET", "/chat/", "").await;
+    let server = server("/chat", &place.path().join("site")).await;
+    let (status, head, body) = ask(&server, "GET", "/chat/", "").await;
     assert_eq!((status, body.as_str()), (200, "<p>page"), "{head}");
     for line in [
         "content-type: text/html; charset=utf-8",
@@ -72,7 +72,7 @@ async fn files_are_served_with_their_types() {
     ] {
         assert!(head.contains(line), "{line} is missing in {head}");
     }
-    let (status, head, body) = ask(&house, "GET", "/chat/dist/a%20b.js?v=1", "").await;
+    let (status, head, body) = ask(&server, "GET", "/chat/dist/a%20b.js?v=1", "").await;
     assert_eq!((status, body.as_str()), (200, "script"), "{head}");
     assert!(head.contains("content-type: text/javascript; charset=utf-8"), "{head}");
     assert!(head.contains("cache-control: max-age=120"), "{head}");
@@ -81,26 +81,26 @@ async fn files_are_served_with_their_types() {
         [(format!("W/{tag}"), 304), (format!("\"x\", W/{tag}"), 304), ("\"x\"".into(), 200)]
     {
         let known = format!("If-None-Match: {known}\r\n");
-        let (answer, _, body) = ask(&house, "GET", "/chat/dist/a%20b.js", &known).await;
+        let (answer, _, body) = ask(&server, "GET", "/chat/dist/a%20b.js", &known).await;
         assert_eq!((answer, body.is_empty()), (status, status == 304), "{known}");
     }
-    let (status, head, body) = ask(&house, "HEAD", "/chat/index.html", "").await;
+    let (status, head, body) = ask(&server, "HEAD", "/chat/index.html", "").await;
     assert!((status, body.as_str()) == (200, "") && head.contains("content-length: 7"), "{head}");
-    let (status, head, _) = ask(&house, "GET", "/chat?x=y", "").await;
+    let (status, head, _) = ask(&server, "GET", "/chat?x=y", "").await;
     assert!(status == 308 && head.contains("location: /chat/?x=y"), "{head}");
-    let (status, _, body) = ask(&house, "GET", "/chat/inside.js", "").await;
+    let (status, _, body) = ask(&server, "GET", "/chat/inside.js", "").await;
     assert_eq!((status, body.as_str()), (200, "script"), "a link that stays inside");
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
-        let (status, head, _) = ask(&house, method, "/chat/", "").await;
+        let (status, head, _) = ask(&server, method, "/chat/", "").await;
         assert!(status == 405 && head.contains("allow: get, head"), "{method}: {head}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
 async fn nothing_else_is_served() {
     let place = site();
-    let house = house("/chat", &place.path().join("site")).await;
+    let server = server("/chat", &place.path().join("site")).await;
     for path in [
         "/",
         "/secret",
@@ -138,11 +138,11 @@ async fn nothing_else_is_served() {
         "/chat/./index.html",
         &format!("/chat/{}", "x".repeat(300)),
     ] {
-        let (status, head, body) = ask(&house, "GET", path, "").await;
+        let (status, head, body) = ask(&server, "GET", path, "").await;
         assert!(matches!(status, 400 | 404), "{path}: {head}");
         assert!(!body.contains("secret") && !head.contains("location"), "{path}: {head}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 #[tokio::test]
@@ -151,17 +151,17 @@ async fn what_the_server_does_itself_comes_first() {
     let root = place.path().join("site");
     fs::create_dir_all(root.join("ws")).unwrap();
     fs::write(root.join("ws/index.html"), "not this").unwrap();
-    let house = house("/", &root).await;
-    assert_eq!(ask(&house, "GET", "/", "").await.2, "<p>page");
-    assert_eq!(ask(&house, "GET", "/ws/", "").await.0, 426);
-    assert_eq!(ask(&house, "GET", "/files/x/y", "").await.0, 404);
-    assert_eq!(ask(&house, "POST", "/", "").await.0, 405);
-    house.close().await;
+    let server = server("/", &root).await;
+    assert_eq!(ask(&server, "GET", "/", "").await.2, "<p>page");
+    assert_eq!(ask(&server, "GET", "/ws/", "").await.0, 426);
+    assert_eq!(ask(&server, "GET", "/files/x/y", "").await.0, 404);
+    assert_eq!(ask(&server, "POST", "/", "").await.0, 405);
+    server.close().await;
     // A directory that is not there is the operator's mistake, and nobody learns its name.
-    let house = self::house("/chat", &place.path().join("none")).await;
-    let (status, head, body) = ask(&house, "GET", "/chat/", "").await;
+    let server = self::server("/chat", &place.path().join("none")).await;
+    let (status, head, body) = ask(&server, "GET", "/chat/", "").await;
     assert!(status == 500 && body.is_empty(), "{head}");
-    house.close().await;
+    server.close().await;
 }
 
 /// A package as npm makes it.
@@ -228,12 +228,12 @@ async fn the_page_for_a_chat_names_the_addresses_of_this_server() {
     let place = tempfile::tempdir().unwrap();
     let package = package(place.path());
     assert_eq!(web_chat(place.path(), &[Path::new("--package"), &package], None).0, Some(0));
-    let house = house("/chat", &place.path().join("site")).await;
+    let server = server("/chat", &place.path().join("site")).await;
     for (path, content) in [("", "src=\"start.js\""), ("converse.min.js", "the chat")] {
-        let (status, _, page) = ask(&house, "GET", &format!("/chat/{path}"), "").await;
+        let (status, _, page) = ask(&server, "GET", &format!("/chat/{path}"), "").await;
         assert!(status == 200 && page.contains(content), "{page}");
     }
-    let (status, head, script) = ask(&house, "GET", "/chat/start.js", "").await;
+    let (status, head, script) = ask(&server, "GET", "/chat/start.js", "").await;
     assert_eq!(status, 200, "{head}");
     for line in [
         "\"websocket_url\": \"wss://chat.example/ws\"",
@@ -242,17 +242,17 @@ async fn the_page_for_a_chat_names_the_addresses_of_this_server() {
     ] {
         assert!(script.contains(line), "{line} is missing in {script}");
     }
-    house.close().await;
+    server.close().await;
 }
 
 /// Passwords are typed into a page with a chat: it does not come over the network in the clear.
 #[tokio::test]
 async fn without_tls_nobody_is_served_from_elsewhere() {
     let place = site();
-    let house = house("/chat", &place.path().join("site")).await;
+    let server = server("/chat", &place.path().join("site")).await;
     for (address, status) in [("192.0.2.1:9", "403"), ("127.0.0.1:9", "200"), ("[::1]:9", "200")] {
         let (mut io, theirs) = tokio::io::duplex(1 << 16);
-        house.server.connect_from(Box::new(theirs), address.parse().unwrap(), "http");
+        server.server.connect_from(Box::new(theirs), address.parse().unwrap(), "http");
         io.write_all(b"GET /chat/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             .await
             .unwrap();
@@ -260,5 +260,5 @@ async fn without_tls_nobody_is_served_from_elsewhere() {
         timeout(PATIENCE, io.read_to_string(&mut all)).await.unwrap().unwrap();
         assert!(all.starts_with(&format!("HTTP/1.1 {status} ")), "{address}: {all}");
     }
-    house.close().await;
+    server.close().await;
 }

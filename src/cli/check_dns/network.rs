@@ -28,7 +28,7 @@ pub(super) struct Network {
 impl Network {
     pub(super) fn new(resolver: Option<SocketAddr>, looker: Looker, clock: Clock) -> Self {
         let (has_answered, failures) = (AtomicBool::new(false), AtomicUsize::new(0));
-        Self { dns: Dns::new(resolver), looker, clock, has_answered, failures }
+        Self { dns: Dns::new(resolver, None), looker, clock, has_answered, failures }
     }
 
     /// One question. When several were asked and none was answered, nobody waits for more.

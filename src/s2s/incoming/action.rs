@@ -1,5 +1,7 @@
 //! What the machine of an incoming stream asks of its driver.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -7,6 +9,7 @@ use crate::s2s::managed::Step;
 use crate::s2s::pair::Pair;
 use crate::stanza::StreamError;
 use crate::stream::header::StreamHeader;
+use crate::tls::PeerCertificate;
 use crate::xml::{Frame, Node};
 
 /// What the driver is to do, in order.
@@ -23,7 +26,7 @@ pub(super) enum Action {
     Restart,
     /// Ask the other domain of the pair whether it has made this key; then report
     /// [`super::machine::Incoming::checked`].
-    Verify(Pair, String),
+    Verify(Question),
     /// The pair is proven.
     Proven(Pair, Proof),
     /// Log that the peer could not prove this domain, and why.
@@ -34,6 +37,15 @@ pub(super) enum Action {
     Stanza(SmolStr, Frame),
     /// End the stream, with the error if there is one.
     Close(Option<StreamError>),
+}
+
+/// A key that is to be verified.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) pair: Pair,
+    pub(super) key: String,
+    /// The certificate of the peer, if the signed DNS must name it for the domain of the peer first (DANE).
+    pub(super) certificate: Option<Arc<PeerCertificate>>,
 }
 
 /// How a pair was proven.

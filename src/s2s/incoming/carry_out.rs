@@ -1,5 +1,9 @@
 //! Carries out what the machine of an incoming stream says.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::action::{Action, Actions};
 use super::serve::{Ended, Stream};
 use crate::s2s::limits;
@@ -20,7 +24,7 @@ impl Stream {
                 Action::Send(node) => self.flow.answer(&mut self.connection, &node),
                 Action::Restart => self.restart(),
                 Action::Secure => todo.extend(self.secure().await?),
-                Action::Verify(pair, key) => self.verify(pair, key),
+                Action::Verify(question) => self.verify(question),
                 Action::Refused(pair, why) => {
                     let pair = pair.as_ref().or(self.machine.claimed());
                     let (from, to) =
@@ -41,6 +45,7 @@ impl Stream {
                     if self.machine.is_bidirectional() && self.sending.is_none() {
                         let link = self.servers.adopt(&pair, self.connection.peer);
                         self.sending = link.map(|link| (link, OnItsWay::default()));
+                        self.silent_until = Some(Instant::now() + SILENCE);
                         if self.machine.is_managed()
                             && let Some((_, on_its_way)) = &mut self.sending
                         {
@@ -51,6 +56,7 @@ impl Stream {
                 Action::Manage(Step::Resume(id)) => self.resume(&id).await,
                 Action::Manage(step) => self.manage(step).map_err(Some)?,
                 Action::Stanza(domain, frame) => {
+                    self.silent_until = None;
                     let lang = self.connection.input.lang();
                     self.lanes.read(domain, frame, lang).await.map_err(Some)?;
                 }
@@ -60,3 +66,6 @@ impl Stream {
         Ok(())
     }
 }
+
+/// For what a peer says after it is proven. One that acknowledges says so at once.
+const SILENCE: Duration = Duration::from_millis(500);

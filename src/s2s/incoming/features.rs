@@ -12,12 +12,14 @@ pub(super) fn plain() -> Node {
     element("stream:features").child(starttls)
 }
 
-/// Under TLS. `with_external`: the certificate of the peer is valid for its domain.
+/// Under TLS. `with_external`: the certificate of the peer is valid for its domain. Who proves itself by dialback gets no other
+/// features: for it, stanzas are acknowledged (XEP-0198) as soon as a pair is proven.
 pub(super) fn secured(with_external: bool, our_limits: OurLimits) -> Node {
     let external = with_external
         .then(|| element("mechanisms").ns(ns::SASL).child(element("mechanism").text("EXTERNAL")));
     let bidi = element("bidi").ns(ns::BIDI_FEATURE);
-    let features = element("stream:features").children(external);
+    let management = (!with_external).then(managed::feature);
+    let features = element("stream:features").children(external).children(management);
     features.child(bidi).child(dialback::feature()).child(our_limits.to_node())
 }
 

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::action::Action;
+use super::action::{Action, Actions};
 use super::serve::{Ended, Stream};
+use crate::s2s::bounce::bounce;
+use crate::s2s::failure::DOUBTFUL;
+use crate::stanza::StreamCondition;
 use crate::stream::exchange::Exchanged;
 use crate::stream::input::StreamEvent;
 
@@ -55,11 +58,32 @@ impl Stream {
         }
     }
 
-    /// What the peer has not taken, or not acknowledged, goes another way.
-    fn give_back(&mut self) {
-        if let Some((link, mut on_its_way)) = self.sending.take() {
-            link.put_back(on_its_way.rest());
-            self.servers.abandon(&link);
+    /// What the peer has not taken, or not acknowledged, goes another way; or back, if the peer may have it.
+    async fn give_back(&mut self, is_lost: bool) {
+        let Some((link, mut on_its_way)) = self.sending.take() else { return };
+        let server = self.servers.server();
+        // On the stream that takes its place, the peer is asked for what it has handled, by the id that it was told.
+        let previous = self.id.as_ref().and_then(|id| on_its_way.previous(id, &self.connection));
+        let doubtful = match is_lost && previous.is_none() {
+            true => on_its_way.take_doubtful(server, &self.connection),
+            false => Vec::new(),
+        };
+        link.put_back(on_its_way.rest());
+        link.set_previous(previous);
+        self.servers.abandon(&link);
+        Box::pin(bounce(server, doubtful, DOUBTFUL)).await;
+    }
+
+    /// Something was to happen until now: the stream ends, if it has not.
+    pub(super) fn too_late(&mut self, due: Instant) -> Option<Actions> {
+        let is_stuck =
+            self.flow.is_stalled(&self.connection) || self.flow.is_broken(&self.connection);
+        match due <= Instant::now() {
+            true if self.machine.is_settled() && !is_stuck => Some(self.machine.leave()),
+            is_late if is_late || is_stuck => {
+                Some(self.machine.fail(StreamCondition::ConnectionTimeout.into()))
+            }
+            _ => None,
         }
     }
 
@@ -72,14 +96,15 @@ impl Stream {
             is_cut = on_its_way.is_cut(&self.connection);
             is_acknowledged = on_its_way.is_acknowledged();
         }
+        let is_lost = ended.is_none() && !self.machine.has_ended();
         // The peer may have a last word about it.
         if !is_acknowledged {
-            self.give_back();
+            self.give_back(is_lost).await;
         }
         if self.machine.is_leaving() && ended.is_none() && !is_cut {
             self.hear_out().await;
         }
-        self.give_back();
+        self.give_back(is_lost).await;
         self.lanes.finish().await;
         drop(self.counting.take());
         if !is_cut {

@@ -3,6 +3,8 @@
 //! RFC 6120 §4 to §6, §13.7; XEP-0178 §3; XEP-0220. The machine makes no I/O. What is easy to get wrong: a pair of
 //! domains is proven for this direction alone, and nothing of a pair that is not proven is accepted.
 
+use std::sync::Arc;
+
 use smallvec::{SmallVec, smallvec};
 use smol_str::SmolStr;
 
@@ -16,7 +18,7 @@ use crate::s2s::pair::Pair;
 use crate::s2s::rules::Rules;
 use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::header::{self, StreamHeader};
-use crate::tls::{CertificateFault, PeerCertificate};
+use crate::tls::PeerCertificate;
 use crate::xml::{Frame, Header};
 
 /// A stream that another server has opened.
@@ -30,7 +32,7 @@ pub(super) struct Incoming {
     /// What the header says. It is a claim.
     pub(super) claimed: Option<Pair>,
     /// What the peer has shown in the handshake; `None` before it.
-    pub(super) certificate: Option<PeerCertificate>,
+    pub(super) certificate: Option<Arc<PeerCertificate>>,
     /// The pairs that are proven.
     pub(super) proven: SmallVec<[Pair; 1]>,
     /// The pairs whose keys are being verified.
@@ -95,7 +97,7 @@ impl Incoming {
             state: State::Header(stage),
             id: SmolStr::default(),
             claimed: None,
-            certificate,
+            certificate: certificate.map(Arc::new),
             proven: SmallVec::new(),
             asked: SmallVec::new(),
             late: SmallVec::new(),
@@ -205,7 +207,10 @@ impl Incoming {
             State::Open(Stage::Authenticated) | State::Leaving if root.ns() == ns::SM => {
                 self.manage(&root)
             }
-            State::Open(Stage::Secured) if root.ns() == ns::SM => self.manage_too_early(),
+            State::Open(Stage::Secured) if root.ns() == ns::SM => match self.is_proven() {
+                true => self.manage(&root),
+                false => self.manage_too_early(),
+            },
             State::Open(_) if root.ns() == ns::DIALBACK => self.dialback(&root),
             State::Open(_) if root.ns() == ns::CLIENT => self.stanza(frame),
             State::Leaving if root.ns() == ns::CLIENT => self.stanza(frame),
@@ -229,6 +234,11 @@ impl Incoming {
         smallvec![Action::Close(None)]
     }
 
+    /// Whether one of us has ended its stream in good order.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state, State::Leaving | State::Over)
+    }
+
     /// Whether there may be more to hear, although we have ended our stream.
     pub(super) fn is_leaving(&self) -> bool {
         self.state == State::Leaving
@@ -239,7 +249,7 @@ impl Incoming {
         if self.state != State::Securing {
             return self.fail(StreamCondition::InternalServerError.into());
         }
-        self.certificate = Some(certificate);
+        self.certificate = Some(Arc::new(certificate));
         self.restart(Stage::Secured);
         smallvec![Action::Restart]
     }
@@ -258,25 +268,6 @@ impl Incoming {
     pub(super) fn restart(&mut self, stage: Stage) {
         self.is_open = false;
         self.state = State::Header(stage);
-    }
-
-    /// Whether the certificate is valid for the domain from which the stream claims to come (XEP-0178 §3).
-    pub(super) fn is_external_offered(&self) -> bool {
-        let Some(claimed) = &self.claimed else { return false };
-        self.is_certified(&claimed.remote)
-    }
-
-    /// Whether the certificate is valid for this domain.
-    pub(super) fn is_certified(&self, domain: &str) -> bool {
-        self.fault(domain).is_none()
-    }
-
-    /// What is wrong with the certificate, for this domain.
-    pub(super) fn fault(&self, domain: &str) -> Option<CertificateFault> {
-        match &self.certificate {
-            Some(certificate) => certificate.check(domain).err(),
-            None => Some(CertificateFault::Missing),
-        }
     }
 
     pub(super) fn prove(&mut self, pair: Pair, proof: Proof) -> Action {

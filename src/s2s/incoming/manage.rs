@@ -1,4 +1,4 @@
-//! Stream management on a stream that another server has opened (XEP-0198). It is offered after the login.
+//! Stream management on a stream that another server has opened (XEP-0198): after the login, or after dialback.
 
 use smallvec::smallvec;
 
@@ -10,7 +10,7 @@ use crate::stanza::{Condition, Detail, StreamCondition, StreamError};
 use crate::xml::ElementRef;
 
 impl Incoming {
-    /// An element of stream management, after the login.
+    /// An element of stream management, when the peer has proven a domain.
     pub(super) fn manage(&mut self, root: &ElementRef<'_>) -> Actions {
         let failed =
             |condition| -> Actions { smallvec![Action::Send(managed::failed(condition, None))] };
@@ -35,7 +35,7 @@ impl Incoming {
         smallvec![Action::Manage(step)]
     }
 
-    /// It comes before the login (XEP-0198 §3).
+    /// Nothing is proven yet (XEP-0198 §3).
     pub(super) fn manage_too_early(&self) -> Actions {
         smallvec![Action::Send(managed::failed(Condition::UnexpectedRequest, None))]
     }
@@ -75,6 +75,8 @@ impl Stream {
         let (id, counting) = named.unzip();
         self.counting = counting;
         self.flow.answer(&mut self.connection, &managed::enabled(id.as_ref()));
+        self.id = id;
+        self.silent_until = None;
         self.lanes.handled.begin();
         if let Some((_, on_its_way)) = &mut self.sending {
             on_its_way.count_from_now(&self.connection);

@@ -3,7 +3,7 @@
 
 use smallvec::smallvec;
 
-use super::action::{Action, Actions, Proof};
+use super::action::{Action, Actions, Proof, Question};
 use super::machine::{Incoming, Stage, State};
 use crate::auth::{self, SaslError};
 use crate::ns;
@@ -139,7 +139,9 @@ impl Incoming {
             return smallvec![error, Action::Refused(Some(pair), why)];
         }
         self.asked.push(pair.clone());
-        smallvec![Action::Verify(pair, root.text().trim().to_owned())]
+        let key = root.text().trim().to_owned();
+        let certificate = self.certificate.clone().filter(|_| !self.is_believed(&pair.remote));
+        smallvec![Action::Verify(Question { pair, key, certificate })]
     }
 
     fn may_ask(&self, pair: &Pair) -> Result<(), Condition> {
@@ -149,7 +151,10 @@ impl Incoming {
         if !self.rules.may_talk(&pair.remote) {
             return Err(Condition::PolicyViolation);
         }
-        if !self.rules.is_dialback_enough(&pair.remote) && !self.is_certified(&pair.remote) {
+        // The signed DNS may know a certificate that is not valid otherwise.
+        let is_missing = self.fault(&pair.remote) == Some(CertificateFault::Missing);
+        let may_be_named = self.rules.has_dane() && !is_missing;
+        if !self.is_believed(&pair.remote) && !may_be_named {
             return Err(Condition::NotAuthorized);
         }
         if self.asked.contains(pair) {
@@ -160,6 +165,30 @@ impl Incoming {
             return Err(Condition::ResourceConstraint);
         }
         Ok(())
+    }
+
+    /// Whether the certificate is valid for the domain from which the stream claims to come (XEP-0178 §3).
+    pub(super) fn is_external_offered(&self) -> bool {
+        let Some(claimed) = &self.claimed else { return false };
+        self.is_certified(&claimed.remote)
+    }
+
+    /// Whether the certificate is valid for this domain.
+    pub(super) fn is_certified(&self, domain: &str) -> bool {
+        self.fault(domain).is_none()
+    }
+
+    /// What is wrong with the certificate, for this domain.
+    pub(super) fn fault(&self, domain: &str) -> Option<CertificateFault> {
+        match &self.certificate {
+            Some(certificate) => certificate.check(domain).err(),
+            None => Some(CertificateFault::Missing),
+        }
+    }
+
+    /// Whether a key proves this domain, without a further question about its certificate.
+    fn is_believed(&self, domain: &str) -> bool {
+        self.rules.is_dialback_enough(domain) || self.is_certified(domain)
     }
 
     /// The driver knows what has come of a key. If it is invalid, and nothing else was proven, the stream ends

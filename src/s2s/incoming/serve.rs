@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use smol_str::SmolStr;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
@@ -63,6 +64,8 @@ pub async fn serve(servers: Arc<Servers>, accepted: Accepted) {
         ends_at: None,
         entry: None,
         counting: None,
+        id: None,
+        silent_until: None,
     };
     let span = tracing::debug_span!("stream", %peer);
     let task = live(Box::new(stream), verdicts, counted);
@@ -94,6 +97,10 @@ pub(super) struct Stream {
     pub(super) entry: Option<Arc<Entry>>,
     /// Its counter is kept.
     pub(super) counting: Option<Counting>,
+    /// The id by which the peer asks for it later, and we for that of the peer.
+    pub(super) id: Option<SmolStr>,
+    /// Until then nothing is sent on it, unless the peer has said whether it acknowledges: else it would not be counted.
+    pub(super) silent_until: Option<Instant>,
 }
 
 async fn live(
@@ -152,7 +159,7 @@ impl Stream {
                 true => self.moved + self.config.s2s.idle * 2,
             };
             let may_read = self.flow.may_read(&self.connection);
-            let others = [self.ends_at, acknowledged_by].into_iter().flatten();
+            let others = [self.ends_at, acknowledged_by, self.silent_until].into_iter().flatten();
             let wakes_at = others.fold(due, Instant::min);
             let wakes_at = self.flow.wakes_at(&self.connection, wakes_at);
             let lanes = self.owed.is_any().then_some(&self.lanes);
@@ -242,6 +249,10 @@ impl Stream {
 
     /// Takes what waits for the peer, once our stream is open.
     async fn take(&mut self) {
+        if self.silent_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        self.silent_until = None;
         let Some((link, on_its_way)) = self.sending.as_mut().filter(|_| self.machine.is_ready())
         else {
             return;
@@ -258,19 +269,6 @@ impl Stream {
         self.flow.note(&self.connection);
         if let Some((_, on_its_way)) = &mut self.sending {
             on_its_way.written(&self.connection);
-        }
-    }
-
-    /// Something was to happen until now: the stream ends, if it has not.
-    fn too_late(&mut self, due: Instant) -> Option<Actions> {
-        let is_stuck =
-            self.flow.is_stalled(&self.connection) || self.flow.is_broken(&self.connection);
-        match due <= Instant::now() {
-            true if self.machine.is_settled() && !is_stuck => Some(self.machine.leave()),
-            is_late if is_late || is_stuck => {
-                Some(self.machine.fail(StreamCondition::ConnectionTimeout.into()))
-            }
-            _ => None,
         }
     }
 

@@ -1,4 +1,4 @@
-use super::action::{Action, Actions};
+use super::action::{Action, Actions, Question};
 use super::machine::Incoming;
 use crate::ns;
 use crate::s2s::announced_limits::OurLimits;
@@ -57,7 +57,10 @@ impl Talk {
                 Action::Send(node) => node.to_xml(),
                 Action::Secure => "secure".to_owned(),
                 Action::Restart => "restart".to_owned(),
-                Action::Verify(pair, key) => format!("verify {} {} {key}", pair.remote, pair.local),
+                Action::Verify(Question { pair, key, certificate }) => {
+                    let known = if certificate.is_some() { " if the DNS knows it" } else { "" };
+                    format!("verify {} {} {key}{known}", pair.remote, pair.local)
+                }
                 Action::Refused(..) => return None,
                 Action::Proven(pair, proof) => {
                     format!("proven {} {} {}", pair.remote, pair.local, proof.word())
@@ -255,6 +258,24 @@ fn a_key_is_taken_only_when_the_domain_says_so() {
 }
 
 #[test]
+fn who_is_proven_by_dialback_has_stream_management() {
+    let enable = "<enable xmlns='urn:xmpp:sm:3'/>";
+    let mut talk = Talk::new(Some(self_signed()), DIALBACK);
+    let offered = talk.header(OPEN).said().pop().unwrap();
+    assert!(offered.contains("<sm xmlns='urn:xmpp:sm:3'/>"), "{offered}");
+    assert!(talk.element(enable).last().contains("<unexpected-request "));
+    talk.element("<db:result from='c.example' to='a.example'>key</db:result>");
+    let pair = Pair { local: "a.example".into(), remote: "c.example".into() };
+    let actions = talk.machine.checked(pair, Verdict::Valid);
+    talk.note(actions);
+    assert_eq!(talk.element(enable).last(), "Enable(false)");
+    // Who logs in is offered it after the login.
+    let mut talk = Talk::new(Some(valid()), "");
+    let offered = talk.header(OPEN).said().pop().unwrap();
+    assert!(!offered.contains("<sm "), "{offered}");
+}
+
+#[test]
 fn some_keys_are_not_even_verified() {
     for (ask, said) in [
         ("<db:result from='c.example' to='d.example'>key</db:result>", "<item-not-found"),
@@ -267,10 +288,23 @@ fn some_keys_are_not_even_verified() {
         ("<db:result from='x@c.example' to='a.example'>key</db:result>", "improper-addressing"),
         ("<db:verify from='c.example' to='a.example'>key</db:verify>", "improper-addressing"),
     ] {
-        let mut talk = Talk::secured(self_signed(), &format!("{DIALBACK}\ndeny = 'bad.example'"));
+        let config = format!("{DIALBACK}\ndeny = 'bad.example'\ndane = false");
+        let mut talk = Talk::secured(self_signed(), &config);
         let last = talk.element(ask).last();
         assert!(last.contains(said), "{ask}: {last}");
     }
+}
+
+#[test]
+fn a_key_is_verified_if_the_dns_may_know_the_certificate() {
+    let ask = "<db:result from='c.example' to='a.example'>key</db:result>";
+    let said = Talk::secured(self_signed(), "").element(ask).last();
+    assert_eq!(said, "verify c.example a.example key if the DNS knows it");
+    assert_eq!(Talk::secured(valid(), "").element(ask).last(), "verify c.example a.example key");
+    let said = Talk::secured(self_signed(), DIALBACK).element(ask).last();
+    assert_eq!(said, "verify c.example a.example key");
+    let said = Talk::secured(PeerCertificate::none(), "").element(ask).last();
+    assert!(said.contains("<not-authorized"), "{said}");
 }
 
 #[test]

@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::action::Actions;
+use super::action::{Actions, Question};
 use super::serve::{Ended, Stream};
 use crate::s2s::dialback::Verdict;
 use crate::s2s::limits;
-use crate::s2s::pair::Pair;
 use crate::s2s::verify::verify;
 use crate::stanza::StreamCondition;
 use crate::stream::handshake::Handshaker;
@@ -52,11 +51,12 @@ impl Stream {
     }
 
     /// Asks the other domain, in a task of its own.
-    pub(super) fn verify(&self, pair: Pair, key: String) {
+    pub(super) fn verify(&self, question: Question) {
         let (servers, verdict) = (Arc::clone(&self.servers), self.verdict.clone());
         let (stream, peer) = (self.machine.id().to_owned(), self.connection.peer.ip());
         let task = async move {
-            let said = verify(&servers, &pair, stream, key, peer).await;
+            let Question { pair, key, certificate } = question;
+            let said = verify(&servers, &pair, stream, key, peer, certificate.as_deref()).await;
             if said != Verdict::Valid {
                 tracing::info!(from = %pair.remote, to = %pair.local, ?said, "a key is not taken");
             }

@@ -31,6 +31,8 @@ pub(in crate::s2s) struct Outgoing {
     pub(super) certificate: Option<PeerCertificate>,
     /// The features had dialback.
     pub(super) has_dialback: bool,
+    /// They had stream management, for after dialback.
+    pub(super) has_management: bool,
     /// The other server sends its stanzas on this stream, too (XEP-0288).
     pub(super) is_bidi: bool,
     /// Our limits, which it is told then.
@@ -96,12 +98,18 @@ impl Outgoing {
             id: SmolStr::default(),
             certificate,
             has_dialback: false,
+            has_management: false,
             is_bidi: false,
             our_limits,
             peer_limits: PeerLimits::default(),
             management: Management::Off,
             resumption: Resumption::default(),
         }
+    }
+
+    /// Whether it is opened only to look what the other server offers.
+    pub(super) fn is_look(&self) -> bool {
+        matches!(self.purpose, Purpose::Look)
     }
 
     /// The limits that the other server has announced.

@@ -1,4 +1,4 @@
-//! Stream management on a stream that we have opened (XEP-0198): we ask for it after the login, if it is offered.
+//! Stream management on a stream that we have opened (XEP-0198): we ask for it after the login or dialback, if it is offered.
 
 use smallvec::smallvec;
 use smol_str::SmolStr;

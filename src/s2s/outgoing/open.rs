@@ -60,7 +60,11 @@ pub(in crate::s2s) async fn open(
     };
     let targets = targets(&config.s2s, dns, &pair.remote).await?;
     let Dialed { wire, peer, certificates } = Box::pin(dialer.dial(dns, &targets)).await?;
-    let certificate = certificates.map(|chain| servers.certificates.judge(&chain));
+    let mut certificate = certificates.map(|chain| servers.certificates.judge(&chain));
+    if let Some(certificate) = &mut certificate {
+        let is_look = matches!(purpose, Purpose::Look);
+        Box::pin(servers.ask_dns(&pair.remote, certificate, is_look)).await;
+    }
     let channel = Channel::Tcp(wire);
     let before = limits::before_auth(&config);
     let mut connection = Connection::new(channel, peer, before, config.limits.write).with_server();
@@ -141,7 +145,10 @@ async fn carry_out(
             }
             Action::Secure => {
                 let chain = starttls(servers, host, pair, connection).await?;
-                todo.extend(machine.secured(servers.certificates.judge(&chain)));
+                let mut certificate = servers.certificates.judge(&chain);
+                let is_look = machine.is_look();
+                Box::pin(servers.ask_dns(&pair.remote, &mut certificate, is_look)).await;
+                todo.extend(machine.secured(certificate));
             }
             // They may come only when stanzas may be sent.
             Action::Manage(_) | Action::Stanza(_) => {}

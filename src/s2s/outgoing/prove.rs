@@ -18,11 +18,12 @@ impl Outgoing {
     /// Checks that the server is the right one, or that dialback is enough for its domain. Only then it is told who we are.
     pub(super) fn under_tls(&mut self, features: &ElementRef<'_>) -> Actions {
         self.has_dialback = dialback::is_offered(features);
+        self.has_management = features.has_child(ns::SM, "sm");
         let mechanisms = features.child(ns::SASL, "mechanisms");
         let has_external = mechanisms.is_some_and(|mechanisms| {
             mechanisms.children().any(|one| one.name() == "mechanism" && one.text() == "EXTERNAL")
         });
-        if matches!(self.purpose, Purpose::Look) {
+        if self.is_look() {
             self.state = State::Over;
             return smallvec![Action::Seen(Seen { has_external, has_dialback: self.has_dialback })];
         }
@@ -34,6 +35,9 @@ impl Outgoing {
             false => Err(fault),
         }) {
             return self.fail(fault.into());
+        }
+        if let Some(certificate) = &mut self.certificate {
+            certificate.forget_chain();
         }
         if let Purpose::Verify { stream, key } = &self.purpose {
             self.state = State::Verifying;
@@ -119,6 +123,7 @@ impl Outgoing {
             return Actions::new();
         }
         match Verdict::of(root) {
+            Some(Verdict::Valid) if self.has_management => self.begin_management(),
             Some(Verdict::Valid) => self.ready(),
             Some(Verdict::Invalid) => self.fail(Failure {
                 condition: Condition::InternalServerError,

@@ -1,5 +1,6 @@
 //! Where the server of a domain is (RFC 6120 §3.2, XEP-0368 §3, RFC 2782).
 
+mod dane;
 mod dns;
 mod order;
 mod targets;
@@ -7,6 +8,8 @@ mod targets;
 use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
+
+use crate::tls::ServerKey;
 
 pub use dns::Dns;
 pub(super) use targets::targets;
@@ -25,6 +28,15 @@ pub trait Resolve: Send + Sync {
     /// # Errors
     /// [`Unresolved`]: nobody knows whether there are any.
     async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Unresolved>;
+
+    /// The keys of the servers of a domain, in ASCII, as the signed DNS tells them (RFC 7673 §3). Nobody may have forged
+    /// them on the way.
+    ///
+    /// # Errors
+    /// Why there are none, in words that continue "the certificate is not known by DANE".
+    async fn keys(&self, _domain: &str) -> Result<Vec<ServerKey>, &'static str> {
+        Err("there is no signed DNS")
+    }
 }
 
 /// The DNS does not answer, or answers with an error.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Ended, Stream};
-use crate::s2s::link::Previous;
+use crate::s2s::bounce::bounce;
+use crate::s2s::failure::DOUBTFUL;
 use crate::s2s::managed;
 use crate::stanza::StreamError;
 use crate::stream::exchange::Exchanged;
@@ -25,11 +26,16 @@ impl Stream<'_> {
         if matches!(ended, Ended::Asked | Ended::Idle) && is_heard && !is_cut {
             self.hear_out().await;
         }
-        let counts = self.machine.own_id().zip(self.on_its_way.counts());
-        let previous =
-            counts.map(|(id, (acked, unacked))| Previous { id: id.clone(), acked, unacked });
+        let id = self.machine.own_id();
+        let previous = id.and_then(|id| self.on_its_way.previous(id, &self.connection));
+        // Without the id of the stream, it cannot be asked later how much it has handled.
+        let doubtful = match ended == Ended::Lost && id.is_none() {
+            true => self.on_its_way.take_doubtful(self.servers.server(), &self.connection),
+            false => Vec::new(),
+        };
         link.put_back(self.on_its_way.rest());
-        link.set_previous(previous.filter(|previous| previous.unacked > 0));
+        link.set_previous(previous);
+        Box::pin(bounce(self.servers.server(), doubtful, DOUBTFUL)).await;
         if let Some(lanes) = &self.lanes {
             lanes.finish().await;
         }
@@ -38,6 +44,7 @@ impl Stream<'_> {
             self.acknowledge_last();
             self.connection.close(error, &link.pair.local).await;
         }
+        drop(self.counting.take());
         let failed_again = link.note_progress(self.sent_any || link.waiting() == 0);
         match ended {
             // Nothing waits: it is no fault to close an unused stream. One that is cut before an acknowledgement comes

@@ -18,7 +18,7 @@ use waxwing::storage::{ContentHash, FileBounds, FileId, MemoryStorage, Purpose, 
 use waxwing::tasks::Tasks;
 use waxwing::upload::Uploads;
 
-pub(crate) struct House {
+pub(crate) struct TestServer {
     pub(crate) server: Server,
     pub(crate) clock: Clock,
     tasks: Tasks,
@@ -40,7 +40,7 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-impl House {
+impl TestServer {
     pub(crate) async fn new(options: &str) -> Self {
         Self::with(options, "", tempfile::tempdir().unwrap()).await
     }
