@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "functions of tests")]
 
+#[path = "bosh/end.rs"]
+mod end;
 #[path = "bosh/operator.rs"]
 mod operator;
 #[path = "support/pass.rs"]

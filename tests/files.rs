@@ -7,6 +7,8 @@
 mod bad;
 #[path = "files/client.rs"]
 mod client;
+#[path = "files/command.rs"]
+mod command;
 #[path = "support/pass.rs"]
 mod pass;
 #[path = "files/purposes.rs"]
@@ -236,4 +238,31 @@ async fn files_that_are_switched_off_are_not_there() {
     assert_eq!(off.get(&slot, "").await.status, 404);
     server.close().await;
     off.close().await;
+}
+
+/// XEP-0363 §7: a client may tell the type when it uploads the file, not before.
+#[tokio::test]
+async fn a_file_has_the_type_that_its_upload_tells() {
+    let server = TestServer::new("").await;
+    for (told, wanted, how) in [
+        ("Content-Type: image/png\r\n", "image/png", "inline"),
+        ("Content-Type: text/html\r\n", "application/octet-stream", "attachment"),
+        ("Content-Type: nonsense\r\n", "application/octet-stream", "attachment"),
+        ("", "application/octet-stream", "attachment"),
+    ] {
+        let slot = server.slot("a", b"hello", None).await;
+        assert_eq!(server.put(&slot, b"hello", told).await.status, 201, "{told}");
+        let answer = server.get(&slot, "").await;
+        assert!(answer.head.contains(&format!("content-type: {wanted}\r\n")), "{answer:?}");
+        assert!(answer.head.contains(&format!("content-disposition: {how}")), "{answer:?}");
+        let etag = answer.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+        let head = server.ask("HEAD", &slot.path, &format!("If-None-Match: {etag}\r\n"), b"").await;
+        // RFC 9110 §8.6: not the length of the body that is not there.
+        assert_eq!(
+            (head.status, head.head.contains("\ncontent-length:")),
+            (304, false),
+            "{head:?}"
+        );
+    }
+    server.close().await;
 }

@@ -271,9 +271,21 @@ async fn clients_are_sent_elsewhere_if_the_administrator_says_so() {
                  see-other-uri='wss://new.example/ws?a&amp;b'/>";
     assert!(text.contains("<open ") && text.contains(close), "{text}");
     assert!(said.ends_with(&[0x88, 2, 0x03, 0xe8]), "{text}");
-    let (mut io, _) = server.asked(&upgrade("/ws", &[XMPP])).await;
-    io.write_all(&masked(0x81, b"<message xmlns='jabber:client'/>")).await.unwrap();
-    assert!(!String::from_utf8_lossy(&rest(&mut io).await).contains("see-other-uri"));
+    let elsewhere =
+        "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='x.example' version='1.0'/>";
+    let nowhere = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0'/>";
+    for (first, condition) in [
+        ("<message xmlns='jabber:client'/>", "bad-format"),
+        ("<open xmlns='urn:x' to='localhost' version='1.0'/>", "invalid-namespace"),
+        (elsewhere, "host-unknown"),
+        (nowhere, "improper-addressing"),
+    ] {
+        let (mut io, _) = server.asked(&upgrade("/ws", &[XMPP])).await;
+        io.write_all(&masked(0x81, first.as_bytes())).await.unwrap();
+        let said = String::from_utf8_lossy(&rest(&mut io).await).into_owned();
+        assert!(!said.contains("see-other-uri"), "{said}");
+        assert!(said.contains(&format!("<{condition} ")) && said.contains("<close "), "{said}");
+    }
     server.close().await;
 }
 

@@ -49,9 +49,15 @@ pub(super) fn program() -> Clap {
         .subcommands(ours());
     for (group, about) in GROUPS {
         let members = COMMANDS.iter().filter(|command| command.path[0] == *group);
-        let group = Clap::new(*group).about(*about).subcommand_required(true);
-        let group = group.arg_required_else_help(true);
-        program = program.subcommand(group.subcommands(members.map(|command| admin(command))));
+        let of_group = Clap::new(*group).about(*about);
+        let of_group = match default_of(group) {
+            // `waxwing invite` with the options of `waxwing invite create`.
+            Some(default) => of_group
+                .args_conflicts_with_subcommands(true)
+                .args(admin(default).get_arguments().cloned()),
+            None => of_group.subcommand_required(true).arg_required_else_help(true),
+        };
+        program = program.subcommand(of_group.subcommands(members.map(|command| admin(command))));
     }
     let alone = COMMANDS.iter().filter(|command| command.path.len() == 1);
     program.subcommands(alone.map(|command| admin(command)))
@@ -65,7 +71,15 @@ pub(super) fn admin_command(matches: &ArgMatches) -> (&'static Command, &ArgMatc
         path.push(name.to_owned());
         matches = of_command;
     }
-    (crate::admin::find(&path).expect("clap knows only these"), matches)
+    let of_group = path.first().filter(|_| path.len() == 1).and_then(|group| default_of(group));
+    let command = of_group.or_else(|| crate::admin::find(&path));
+    (command.expect("clap knows only these"), matches)
+}
+
+/// The command of a group that is meant if none is named.
+fn default_of(group: &str) -> Option<&'static Command> {
+    let name = DEFAULTS.iter().find(|(of, _)| *of == group)?.1;
+    COMMANDS.iter().copied().find(|command| *command.path == [group, name])
 }
 
 /// The values of the arguments. Those that must not be on a command line are asked for, or read.
@@ -152,13 +166,12 @@ fn ours() -> [Clap; 7] {
             .subcommand(
                 Clap::new("explain").about("Print all options with their defaults").arg(section),
             ),
-        Clap::new("check")
-            .about("Check what others see of this server")
-            .subcommand_required(true)
-            .arg_required_else_help(true)
-            .subcommand(Clap::new("dns").about(
+        // Without a subcommand, it is `check dns`.
+        Clap::new("check").about("Check what others see of this server").subcommand(
+            Clap::new("dns").about(
                 "Look for the DNS records, ports and certificates by which this server is found",
-            )),
+            ),
+        ),
         Clap::new("completions").about("Print completions for a shell").arg(shell),
         Clap::new("man")
             .about("Print the manual page")
@@ -226,6 +239,8 @@ pub(super) fn exit_codes() -> Vec<(&'static str, &'static str)> {
     lines.filter_map(|line| line.trim().split_once("  ")).collect()
 }
 
+const DEFAULTS: &[(&str, &str)] = &[("invite", "create")];
+
 const AFTER_HELP: &str = "\
 Commands talk to the running server over its admin socket. If no server runs, they work on the data
 directory.
@@ -262,6 +277,22 @@ mod tests {
             let line = ["waxwing", "user", "add", "a", option];
             assert!(program().try_get_matches_from(line).is_err(), "{option}");
         }
+    }
+
+    #[test]
+    fn a_group_may_mean_one_of_its_commands() {
+        for line in [["waxwing", "invite", "--json"], ["waxwing", "invite", "create"]] {
+            let matches = program().try_get_matches_from(line).unwrap();
+            let (command, of_command) = super::admin_command(&matches);
+            assert_eq!(command.path, ["invite", "create"]);
+            assert!(super::collect(command, of_command).is_ok());
+        }
+        let matches = program().try_get_matches_from(["waxwing", "invite", "list"]).unwrap();
+        assert_eq!(super::admin_command(&matches).0.path, ["invite", "list"]);
+        for line in [vec!["waxwing", "check"], vec!["waxwing", "check", "dns"]] {
+            assert!(program().try_get_matches_from(&line).is_ok(), "{line:?}");
+        }
+        assert!(program().try_get_matches_from(["waxwing", "invite", "nothing"]).is_err());
     }
 
     #[test]

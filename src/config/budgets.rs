@@ -45,8 +45,9 @@ section! {
     /// Failed logins from one address per minute, on average (see `auth.slow_addresses`).
     guesses_per_address: u32 = 5 => Count::between(0, 6000), Reload;
 
-    /// Invitations that do not exist and are tried all the same, from all addresses together in an hour. Beyond it, an
-    /// address that has tried one within the hour is refused. (See also `registration.per_address`.)
+    /// Invitations that do not exist and are tried all the same, from all addresses and in all requests for subscriptions
+    /// together in an hour. Beyond it, an address, an account or another server that has tried one within the hour is
+    /// refused. (See also `registration.per_address`.)
     unknown_invitations: u32 = 1000 => Count::between(0, 1_000_000), Reload;
 
     /// Bytes held in memory for the clients of one account: what waits to be written, and what they

@@ -277,7 +277,10 @@ impl<'a> Document<'a> {
             if is_section(value) {
                 let names = self.sections.iter().map(|section| section.name);
                 let names = names.filter(|name| !name.is_empty());
-                let help = match meant_section(name).or(nearest(name, names.clone())) {
+                let is_static =
+                    name == "http" && table_of(value).is_some_and(|all| all.contains_key("static"));
+                let meant = is_static.then_some("static_files").or_else(|| meant_section(name));
+                let help = match meant.or(nearest(name, names.clone())) {
                     Some(meant @ ("component" | "host" | "rooms")) => format!("write [[{meant}]]"),
                     Some(meant) => format!("write [{meant}]"),
                     None => format!("the sections are {}", names.collect::<Vec<_>>().join(", ")),

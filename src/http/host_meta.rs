@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_TYPE, HOST};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    CONTENT_TYPE, HOST, HeaderName,
+};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -21,17 +24,27 @@ use crate::xml::escape_attr;
 /// Both forms, with and without a slash at the end.
 pub fn routes(server: Arc<ServerState>) -> Router {
     Router::new()
-        .route("/.well-known/host-meta", get(xml))
-        .route("/.well-known/host-meta/", get(xml))
-        .route("/.well-known/host-meta.json", get(jrd))
-        .route("/.well-known/host-meta.json/", get(jrd))
+        .route("/.well-known/host-meta", get(xml).options(preflight))
+        .route("/.well-known/host-meta/", get(xml).options(preflight))
+        .route("/.well-known/host-meta.json", get(jrd).options(preflight))
+        .route("/.well-known/host-meta.json/", get(jrd).options(preflight))
         .with_state(server)
+}
+
+/// XEP-0156 §4: pages from everywhere may read them.
+const EVERYBODY: (HeaderName, &str) = (ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+
+/// Answers the question of a browser whether a page may send a request with headers of its own.
+async fn preflight() -> Response {
+    let methods = (ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS");
+    let head = [EVERYBODY, methods, (ACCESS_CONTROL_ALLOW_HEADERS, "*")];
+    (StatusCode::NO_CONTENT, head).into_response()
 }
 
 async fn xml(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Response {
     let links = links(&server, &headers);
     if links.is_empty() {
-        return StatusCode::NOT_FOUND.into_response();
+        return (StatusCode::NOT_FOUND, [EVERYBODY]).into_response();
     }
     let mut out = BEGIN.as_bytes().to_vec();
     for (relation, address) in links {
@@ -40,21 +53,21 @@ async fn xml(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Resp
         out.extend_from_slice(b"'/>");
     }
     out.extend_from_slice(b"</XRD>\n");
-    let head = [(CONTENT_TYPE, "application/xrd+xml"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    let head = [(CONTENT_TYPE, "application/xrd+xml"), EVERYBODY];
     (head, out).into_response()
 }
 
 async fn jrd(State(server): State<Arc<ServerState>>, headers: HeaderMap) -> Response {
     let links = links(&server, &headers);
     if links.is_empty() {
-        return StatusCode::NOT_FOUND.into_response();
+        return (StatusCode::NOT_FOUND, [EVERYBODY]).into_response();
     }
     let links = links.iter().map(|(relation, address)| json!({ "rel": relation, "href": address }));
     let config = server.config.load();
     let links: Vec<_> = links.collect();
     let all = complete(&config, asked_domain(&server, &headers), &links);
     let all = all.unwrap_or_else(|| json!({ "links": links }));
-    let head = [(CONTENT_TYPE, "application/json"), (ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
+    let head = [(CONTENT_TYPE, "application/json"), EVERYBODY];
     (head, all.to_string()).into_response()
 }
 

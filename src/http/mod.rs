@@ -28,7 +28,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, EXPECT, HOST};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, CONTENT_LENGTH, EXPECT, HOST};
 use axum::http::uri::Authority;
 use axum::http::{self, HeaderMap, StatusCode, Version};
 use axum::middleware::{self, Next};
@@ -193,8 +193,12 @@ async fn answer(
 }
 
 /// An answer that is written next.
-fn counted(meter: &Meter, answer: Response) -> http::Response<Metered<Body>> {
+fn counted(meter: &Meter, mut answer: Response) -> http::Response<Metered<Body>> {
     meter.answered(answer.status());
+    // RFC 9110 §8.6: axum writes the length of the body that is not there, which caches of 304 would believe.
+    if matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        answer.headers_mut().remove(CONTENT_LENGTH);
+    }
     answer.map(|body| meter.answer(body))
 }
 

@@ -71,7 +71,7 @@ impl Peer {
         let listed = lines.iter().rev().filter_map(|line| line.to_str().ok());
         let listed = listed.flat_map(|line| line.rsplit(','));
         let mut client = peer;
-        for address in listed.map_while(|text| text.trim().parse::<IpAddr>().ok()) {
+        for address in listed.map_while(|text| address(text.trim())) {
             client = address;
             if !is_proxy(config, address) {
                 break;
@@ -79,6 +79,12 @@ impl Peer {
         }
         client
     }
+}
+
+/// An address, which some proxies write with its port.
+fn address(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse::<SocketAddr>().map(|found| found.ip());
+    text.parse().or_else(|_| with_port()).ok()
 }
 
 /// What stands for the version of TLS where a reverse proxy makes TLS.

@@ -1,8 +1,9 @@
-//! The budget of invitations that do not exist: a defence against guessing tokens from many addresses. What one address may
-//! try is a part of the budget of registrations.
+//! The budget of invitations that do not exist: a defence against guessing tokens from many addresses, or by requests for
+//! subscriptions. What one address may try is a part of the budget of registrations.
 //!
 //! What is easy to get wrong: a bound in all, by which a few attackers lock out all who have a real invitation. So who is
-//! over it is refused only from an address that has tried an unknown token within the hour: it gets one try in that time.
+//! over it is refused only from an address that has tried an unknown token within the hour: it gets one try in that time. So
+//! does an account that asks for subscriptions, and the domain of another server.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,8 +19,9 @@ use crate::metrics::Metrics;
 pub(super) const ABOUT: About = About {
     name: "unknown_invitations",
     unit: "invitations an hour",
-    text: "Invitations that do not exist, tried by browsers and by clients that register. Over the budget, an address that \
-           has tried one within the hour is refused, whatever it tries next.",
+    text: "Invitations that do not exist, tried by browsers, by clients that register, and in requests for subscriptions. \
+           Over the budget, an address, account or other server that has tried one within the hour is refused, \
+           whatever it tries next.",
     rules: &[Rule {
         scope: BudgetScope::All,
         option: "budgets.unknown_invitations",
@@ -35,10 +37,35 @@ pub struct UnknownInvitations {
     /// In an hour. 0: no limit.
     most: AtomicU32,
     all: Bucket,
-    addresses: Keyed<Origin, Lately>,
+    lately: Keyed<Guesser, Lately>,
 }
 
-/// The address has tried an unknown token: until when that counts.
+/// Who tries a token.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Guesser(Who);
+
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Who {
+    Address(Origin),
+    Contact(Box<str>),
+}
+
+impl Guesser {
+    /// Somebody who asks for a subscription: an account here, or the domain of another server.
+    #[must_use]
+    pub fn contact(name: &str) -> Self {
+        Self(Who::Contact(name.into()))
+    }
+}
+
+/// A browser, or a client that registers.
+impl From<IpAddr> for Guesser {
+    fn from(address: IpAddr) -> Self {
+        Self(Who::Address(Origin::of(address)))
+    }
+}
+
+/// The guesser has tried an unknown token: until when that counts.
 #[derive(Debug, Default)]
 struct Lately(Bucket);
 
@@ -49,7 +76,7 @@ impl UnknownInvitations {
             clock: BucketClock::default(),
             most: AtomicU32::new(0),
             all: Bucket::default(),
-            addresses: Keyed::default(),
+            lately: Keyed::default(),
         }
     }
 
@@ -58,15 +85,15 @@ impl UnknownInvitations {
         self.most.store(most, Ordering::Relaxed);
     }
 
-    /// Whether somebody at this address may try a token, right or wrong.
+    /// Whether a token may be tried, right or wrong.
     #[must_use]
-    pub fn may_try(&self, address: IpAddr) -> bool {
+    pub fn may_try(&self, who: impl Into<Guesser>) -> bool {
         let Some(cost) = self.cost() else { return true };
         let now = self.clock.now();
         if self.all.wait_for(now, cost, HOUR).is_zero() {
             return true;
         }
-        let known = self.addresses.find(&Origin::of(address));
+        let known = self.lately.find(&who.into());
         let may = known.is_none_or(|lately| lately.until() <= now);
         if !may {
             self.tally.count(BudgetScope::All, Action::Error);
@@ -75,12 +102,12 @@ impl UnknownInvitations {
     }
 
     /// The token was unknown.
-    pub fn note(&self, address: IpAddr) {
+    pub fn note(&self, who: impl Into<Guesser>) {
         let Some(cost) = self.cost() else { return };
         let now = self.clock.now();
         // One that is over the budget does not make it last longer.
         self.all.take_within(now, cost, HOUR, Duration::ZERO);
-        let lately = self.addresses.get(&Origin::of(address), now);
+        let lately = self.lately.get(&who.into(), now);
         lately.0.fill();
         lately.0.take(now, HOUR, Duration::ZERO);
     }
@@ -125,6 +152,11 @@ mod tests {
             invitations.note(address(n));
             assert!(!invitations.may_try(address(n)));
         }
+        let contact = Guesser::contact;
+        assert!(invitations.may_try(contact("c.example")));
+        invitations.note(contact("c.example"));
+        assert!(!invitations.may_try(contact("c.example")));
+        assert!(invitations.may_try(contact("d.example")));
         advance(HOUR / 10).await;
         assert!(invitations.may_try(address(0)));
         invitations.note(address(0));

@@ -38,7 +38,7 @@ pub use client::{Client, Pause};
 pub use connections::{Connections, Permit};
 pub use failed_logins::{Guesses, TooMany};
 pub use held::{Bounds, Held, Level};
-pub use invitations::UnknownInvitations;
+pub use invitations::{Guesser, UnknownInvitations};
 pub use open_files::{connections, raise_open_files};
 pub use print::markdown;
 pub use rate::{Pace, Paces, Rate, Share, Wait};

@@ -117,8 +117,10 @@ pub async fn of_stranger(
         Ok(payload) => Stanza::Iq(iq.result(payload)),
         Err(error) => error.answer(&request).unwrap_or_else(|| Stanza::Iq(iq.result(None))),
     };
+    // A client that has asked the domain looks for its answer from there (RFC 6120 §8.1.2.1).
+    let asked = request.head().to.clone();
     answer.head_mut().to = None;
-    answer.head_mut().from = None;
+    answer.head_mut().from = asked.filter(|_| is_to_us);
     Answered { answer, contacts }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::host::{Cx, Halt, contact_list, invitations};
 use crate::jid::BareJid;
+use crate::limit::Guesser;
 use crate::ns;
 use crate::stanza::{Presence, PresenceKind};
 
@@ -23,5 +24,20 @@ pub(super) async fn is_invited(
     if known.is_some_and(|known| known.subscription.is_from()) {
         return Ok(false);
     }
-    Ok(invitations::accept_contact(cx.server, user, &token).await?)
+    let guesser = guesser(cx, contact);
+    let unknown = &cx.server.budgets.unknown_invitations;
+    if !unknown.may_try(guesser.clone()) {
+        return Ok(false);
+    }
+    let is_invited = invitations::accept_contact(cx.server, user, &token).await?;
+    if !is_invited {
+        unknown.note(guesser);
+    }
+    Ok(is_invited)
+}
+
+/// Whose guess a token is: that of an account here, or of another server with all its users.
+fn guesser(cx: &Cx<'_>, contact: &BareJid) -> Guesser {
+    let is_here = cx.server.host(contact.domain()).is_some();
+    Guesser::contact(if is_here { contact.as_str() } else { contact.domain() })
 }

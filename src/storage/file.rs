@@ -5,7 +5,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{Result, UploadDay};
+use super::{Purpose, Result, UploadDay};
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
 
@@ -16,19 +16,6 @@ pub struct FileId([u8; 16]);
 /// The SHA-256 of a content. Written as 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ContentHash([u8; 32]);
-
-/// What a file is for (XEP-0363 §5).
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Purpose {
-    /// A message that is to be forgotten early.
-    Ephemeral,
-    /// A message. The default.
-    Message,
-    /// Kept for long, as the picture of a blog.
-    Permanent,
-    /// An avatar, or a picture like it.
-    Profile,
-}
 
 /// A file, or the slot of a file that is not there yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -118,6 +105,8 @@ pub trait FileStore: Send + Sync {
     async fn used_by(&self, owner: &BareJid, purpose: Purpose) -> Result<(u64, u64)>;
     /// Lets a slot be used until a later time: an upload was interrupted.
     async fn extend(&self, id: FileId, until: Timestamp) -> Result<()>;
+    /// Notes the type of a file whose slot names none.
+    async fn note_media_type(&self, id: FileId, media_type: &str) -> Result<()>;
     /// Notes that a content is about to be written to the disk. It counts as unused until a file has it.
     async fn announce_content(&self, hash: ContentHash, size: u64) -> Result<()>;
     /// The content of a file is on the disk. If these bounds say `replace`, the oldest files of the same kind go, as
@@ -158,52 +147,6 @@ pub trait FileStore: Send + Sync {
 pub const FILE_QUOTA: &str = "files";
 /// At most this many old files are removed to make room for a new one.
 pub const REPLACED_AT_ONCE: usize = 1000;
-
-impl Purpose {
-    /// All, in the order of XEP-0363 §5.
-    pub const ALL: [Self; 4] = [Self::Message, Self::Profile, Self::Ephemeral, Self::Permanent];
-
-    /// The name of its element.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ephemeral => "ephemeral",
-            Self::Message => "message",
-            Self::Permanent => "permanent",
-            Self::Profile => "profile",
-        }
-    }
-
-    /// The purpose with this name.
-    #[must_use]
-    pub fn of(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|purpose| purpose.as_str() == name)
-    }
-
-    /// Two purposes that have one quota share it: ephemeral files are messages. A purpose with a quota for itself is
-    /// here twice.
-    #[must_use]
-    pub fn sharing_quota(self) -> [Self; 2] {
-        match self {
-            Self::Ephemeral | Self::Message => [Self::Ephemeral, Self::Message],
-            Self::Permanent | Self::Profile => [self, self],
-        }
-    }
-
-    /// The number in the database.
-    pub(super) fn code(self) -> i64 {
-        match self {
-            Self::Message => 0,
-            Self::Profile => 1,
-            Self::Ephemeral => 2,
-            Self::Permanent => 3,
-        }
-    }
-
-    pub(super) fn of_code(code: i64) -> Option<Self> {
-        Self::ALL.into_iter().find(|purpose| purpose.code() == code)
-    }
-}
 
 impl FileBounds {
     /// Whether this exceeds the limits.
@@ -314,15 +257,5 @@ mod tests {
         {
             assert_eq!(FileId::parse(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_purpose_is_found_by_its_name_and_by_its_code() {
-        for purpose in Purpose::ALL {
-            assert_eq!(Purpose::of(purpose.as_str()), Some(purpose));
-            assert_eq!(Purpose::of_code(purpose.code()), Some(purpose));
-            assert!(purpose.sharing_quota().contains(&purpose));
-        }
-        assert_eq!(Purpose::of("photo"), None);
     }
 }

@@ -22,6 +22,7 @@ mod node;
 mod open;
 mod pubsub;
 mod pubsub_node;
+mod purpose;
 mod push;
 mod read_cache;
 mod read_scheduler;
@@ -53,7 +54,7 @@ pub use device::{BY_RESOURCE, Device, DeviceLogin, DeviceStore, MOST_DEVICES, la
 pub use document::DocumentStore;
 pub use error::{OFFLINE_MESSAGES, Result, StorageError};
 pub use file::{
-    ContentHash, FILE_QUOTA, FileBounds, FileId, FileStore, FileTotals, Purpose, REPLACED_AT_ONCE,
+    ContentHash, FILE_QUOTA, FileBounds, FileId, FileStore, FileTotals, REPLACED_AT_ONCE,
     StoredFile, UploadedFiles,
 };
 pub use invitation::{
@@ -71,6 +72,7 @@ pub use pubsub_node::{
     Affiliation, CreatorShare, GraphBounds, LinkProblem, NodeLink, NodeSubscription, NodeSummary,
     PubSubItem, PubSubNode, Publication, PublishAt, Published, ROOT_NODE,
 };
+pub use purpose::Purpose;
 pub use push::{PushDevice, PushRegistration, PushStore};
 pub use read_cache::{OfAccount, ReadCache, Seen};
 pub use receipt::Receipt;

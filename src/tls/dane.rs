@@ -10,7 +10,7 @@ use rustls::server::ParsedCertificate;
 use super::names::sni_name;
 use super::peer::PeerCertificate;
 use super::provider::provider;
-use super::tlsa::Tlsa;
+use super::tlsa::{Dane, Tlsa};
 
 /// What a signed TLSA record says of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,24 +19,6 @@ pub struct ServerKey {
     pub target: String,
     /// The record.
     pub tlsa: Tlsa,
-}
-
-/// What the DNS says of a certificate.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) enum Dane {
-    /// It names it for this domain.
-    Known(String),
-    /// It was not asked.
-    #[default]
-    NotAsked,
-    /// It does not name it; why, in words.
-    Unknown(&'static str),
-}
-
-impl Dane {
-    pub(super) fn knows(&self, domain: &str) -> bool {
-        matches!(self, Self::Known(known) if known == domain)
-    }
 }
 
 impl PeerCertificate {

@@ -13,10 +13,10 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 
 use super::TlsError;
-use super::dane::Dane;
 use super::names::sni_name;
 use super::pem::read_certificates;
 use super::provider::provider;
+use super::tlsa::Dane;
 use super::x509::{Leaf, fingerprint};
 use crate::config::S2sConfig;
 use crate::payload::datetime::Timestamp;

@@ -32,6 +32,8 @@ from server import DOMAIN, SERVERS, ServerError
 SCENARIO_SECONDS = 60
 HERE = pathlib.Path(__file__).parent
 CUTS = "chat outlives cuts and a restart"
+# Of with_strophe.mjs.
+STROPHE = "log in, chat and log out"
 # Of converse_bosh.mjs.
 BOSH = "BOSH outlives cuts and new pages"
 # Of converse_files.mjs.
@@ -204,6 +206,8 @@ def outside(args):
         for what in XMPPJS_ROOMS:
             command = [*node, str(HERE / "xmppjs_rooms.mjs"), what]
             yield "xmpp.js", command, environment, ("starttls",), what
+        command = [*node, str(HERE / "with_strophe.mjs")]
+        yield "strophe.js", command, environment, ("ws", "wss", "http", "https"), STROPHE
     if args.nbxmpp:
         yield "nbxmpp", [args.nbxmpp, str(HERE / "with_nbxmpp.py")], {}, ("starttls", "tls"), CUTS
         for what in NBXMPP_SCENARIOS:

@@ -69,6 +69,16 @@ impl<'a> Client<'a> {
         self.say("", &format!("{stanzas}{ping}"), &format!("id='{id}'")).await;
     }
 
+    /// Runs the command `files` of an account with this form, and returns the answer.
+    pub(crate) async fn command(&mut self, to: &str, form: &str) -> String {
+        let request = format!(
+            "<iq type='set' id='command{}' to='{to}'><command node='files' \
+             xmlns='http://jabber.org/protocol/commands'>{form}</command></iq>",
+            self.rid
+        );
+        self.say("", &request, "</iq>").await
+    }
+
     /// Asks for a slot for five bytes with this purpose.
     pub(crate) async fn slot(&mut self, purpose: &str) -> Slot {
         let request = format!(

@@ -9,6 +9,8 @@ use crate::test_server::{PATIENCE, Slot, TestServer, answer};
 async fn state(server: &TestServer, slot: &Slot) -> (u64, bool) {
     let answer = server.ask("HEAD", &slot.put, "", b"").await;
     assert_eq!(answer.status, 204, "{answer:?}");
+    // RFC 9110 §8.6.
+    assert!(!answer.head.contains("\ncontent-length:"), "{answer:?}");
     let header = |name: &str| {
         let line = answer.head.lines().find(|line| line.starts_with(name)).unwrap();
         line.split(": ").nth(1).unwrap().to_owned()

@@ -61,6 +61,17 @@ async fn clients_find_the_websocket_of_their_domain() {
     let server = TestServer::closed("").await;
     let (_, head) = server.asked(&request("/.well-known/host-meta", &[])).await;
     assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+    assert!(head.to_ascii_lowercase().contains("access-control-allow-origin: *\r\n"), "{head}");
+    // A browser asks first if a page sends headers of its own (XEP-0156 §4).
+    for path in ["host-meta", "host-meta.json"] {
+        let asked = request(&format!("/.well-known/{path}"), &[]).replacen("GET ", "OPTIONS ", 1);
+        let (_, head) = server.asked(&asked).await;
+        assert!(head.starts_with("HTTP/1.1 204 "), "{head}");
+        let head = head.to_ascii_lowercase();
+        for line in ["origin: *", "methods: get, head, options", "headers: *"] {
+            assert!(head.contains(&format!("access-control-allow-{line}\r\n")), "{line}: {head}");
+        }
+    }
     server.close().await;
 }
 

@@ -17,6 +17,7 @@ pub(super) const MISTAKES: &[(&str, usize, usize, &str, &str)] = &[
         "`data` stands at the head of the file, before all sections"),
     ("[limit]\ndepth = 9", 1, 2, "there is no section `limit`", "write [limits]"),
     ("[[hosts]]", 1, 3, "there is no section `hosts`", "write [[host]]"),
+    ("[http.static]\nroot = '/srv'", 1, 2, "there is no section `http`", "write [static_files]"),
     ("[zzz]", 1, 2, "there is no section `zzz`",
         "the sections are host, listen, auth, registration, invitations, archive, files, s3, api, static_files, pubsub, client_state, rooms, component, s2s, strangers, storage, limits, budgets, admin, contact, data_policy, external_services, log"),
     ("limits = 5", 1, 1, "`limits` is a section", "write [limits]"),

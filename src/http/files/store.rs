@@ -50,6 +50,7 @@ pub(super) async fn answer(
     if !is_next {
         return Err(Refused::Conflict(Some(uploaded)));
     }
+    note_media_type(server, &request.headers, &file).await?;
     // While it is written, housekeeping must not remove it because the slot has ended.
     let resume = server.config.load().files.resume.max(LEAST_RESUME);
     let resume = if file.size > SMALL { resume } else { WRITTEN };
@@ -230,6 +231,21 @@ fn must_have_type(headers: &HeaderMap, file: &StoredFile) -> Result<(), Refused>
     }
 }
 
+/// XEP-0363 §7: if the slot has no type, the file has that of the PUT. If only some types are allowed, each slot has one.
+async fn note_media_type(
+    server: &ServerState,
+    headers: &HeaderMap,
+    file: &StoredFile,
+) -> Result<(), Refused> {
+    // PATCH has the type of its own body (draft-ietf-httpbis-resumable-upload).
+    let told = header(headers, &CONTENT_TYPE).filter(|_| file.media_type.is_none());
+    let told = told.and_then(MediaType::parse).filter(|told| told.as_str() != PARTIAL_UPLOAD);
+    let Some(told) = told else { return Ok(()) };
+    let told = told.with_charset();
+    let noted = server.storage.files().note_media_type(file.id, &told);
+    noted.await.map_err(|error| Refused::failed(&error))
+}
+
 fn must_be_open(server: &ServerState, file: &StoredFile) -> Result<(), Refused> {
     match file.content {
         Some(_) => Err(Refused::Conflict(None)),
@@ -257,6 +273,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+const PARTIAL_UPLOAD: &str = "application/partial-upload";
 /// Bytes that are written at once. Each upload has two such pieces in memory at most.
 const PIECE: usize = 256 * 1024;
 /// Fewer bytes in a minute are too slow.

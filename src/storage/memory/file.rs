@@ -91,6 +91,14 @@ impl FileStore for MemoryStorage {
         Ok(())
     }
 
+    async fn note_media_type(&self, id: FileId, media_type: &str) -> Result<()> {
+        let mut state = self.state()?;
+        for file in all_mut(&mut state).filter(|file| file.id == id) {
+            file.media_type.get_or_insert_with(|| media_type.to_owned());
+        }
+        Ok(())
+    }
+
     async fn announce_content(&self, hash: ContentHash, size: u64) -> Result<()> {
         self.state()?.contents.insert(hash, size);
         Ok(())

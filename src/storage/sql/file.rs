@@ -103,6 +103,20 @@ pub(in crate::storage) async fn extend(
     Ok(())
 }
 
+/// Notes the type of a file that has none.
+pub(in crate::storage) async fn note_media_type(
+    on: &mut Connection,
+    id: FileId,
+    media_type: &str,
+) -> Result<()> {
+    sqlx::query("UPDATE file SET media_type = $2 WHERE id = $1 AND media_type IS NULL")
+        .bind(&id.bytes()[..])
+        .bind(media_type)
+        .execute(on)
+        .await?;
+    Ok(())
+}
+
 /// Notes a content.
 pub(in crate::storage) async fn put_content(
     on: &mut Connection,

@@ -52,6 +52,10 @@ impl FileStore for Database {
         self.writer.write(Extend(id, until)).await
     }
 
+    async fn note_media_type(&self, id: FileId, media_type: &str) -> Result<()> {
+        self.writer.write(NoteMediaType(id, media_type.to_owned())).await
+    }
+
     async fn announce_content(&self, hash: ContentHash, size: u64) -> Result<()> {
         self.writer.write(Announce(hash, size)).await
     }
@@ -148,6 +152,17 @@ impl Change for Extend {
 
     async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
         file::extend(on.tx.connection().await?, self.0, self.1).await
+    }
+}
+
+struct NoteMediaType(FileId, String);
+
+#[async_trait]
+impl Change for NoteMediaType {
+    type Answer = ();
+
+    async fn apply(&self, on: &mut WriteTx<'_>) -> Result<()> {
+        file::note_media_type(on.tx.connection().await?, self.0, &self.1).await
     }
 }
 

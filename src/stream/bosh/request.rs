@@ -47,6 +47,8 @@ pub struct Terms {
     pub key: Option<Key>,
     /// The header of the stream.
     pub open: Bytes,
+    /// What the client says on the stream at once (§8).
+    pub payload: Vec<Bytes>,
 }
 
 /// A request within a session.
@@ -135,6 +137,7 @@ impl Terms {
             ver,
             acknowledges: wrapper.attr("ack").as_deref() == Some("1"),
             key,
+            payload: wrapper.payload.clone(),
         })
     }
 

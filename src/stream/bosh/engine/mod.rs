@@ -103,7 +103,8 @@ struct End {
 
 impl<R> Engine<R> {
     /// Begins a session by the request that asks for it.
-    pub fn new(sid: SmolStr, terms: Terms, ticket: u64, reply: R, now: Instant) -> Self {
+    pub fn new(sid: SmolStr, mut terms: Terms, ticket: u64, reply: R, now: Instant) -> Self {
+        let payload = std::mem::take(&mut terms.payload);
         Self {
             sid,
             next: terms.rid + 1,
@@ -111,7 +112,7 @@ impl<R> Engine<R> {
             ahead: Vec::new(),
             answered: VecDeque::new(),
             key: terms.key,
-            incoming: [terms.open.clone()].into(),
+            incoming: std::iter::once(terms.open.clone()).chain(payload).collect(),
             is_heard: true,
             out: Vec::new(),
             opened: None,
@@ -182,9 +183,9 @@ impl<R> Engine<R> {
         self.end.is_some() && self.incoming.is_empty()
     }
 
-    /// Whether the stream can say something: what it said before was put into an answer.
+    /// Whether the stream can say something: what it said before was put into an answer, or goes into the last one.
     pub fn is_said(&self) -> bool {
-        self.out.is_empty()
+        self.out.is_empty() || self.is_terminating
     }
 
     /// The session is over.

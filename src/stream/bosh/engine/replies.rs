@@ -61,9 +61,9 @@ impl<R> Engine<R> {
             return false;
         }
         let has_something = !self.out.is_empty() || !self.is_created || self.report.is_some();
-        // The oldest of them gets the answer to the end of the session (§13).
+        // The oldest of them gets the answer to the end of the session (§13), with what the stream says until then.
         let most = if self.terms.polls() { 0 } else { self.terms.hold };
-        has_something && self.live() > 0 || self.held.len() > most && !self.is_terminating
+        !self.is_terminating && (has_something && self.live() > 0 || self.held.len() > most)
     }
 
     /// Answers the oldest request. What the stream has said goes to the first one whose connection is open.
