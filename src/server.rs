@@ -116,6 +116,9 @@ impl Server {
         let config = Arc::new(config);
         let before = state.config.swap(Arc::clone(&config));
         privileges::tell_changes(state, &before, &config);
+        if let Some(servers) = state.remote_servers() {
+            servers.rules_changed();
+        }
         self.note_certificates();
         tracing::info!("configuration applied");
         Ok(config)

@@ -14,6 +14,8 @@ mod forged;
 mod greedy;
 #[path = "servers/last_items.rs"]
 mod last_items;
+#[path = "servers/look.rs"]
+mod look;
 #[path = "servers/managed.rs"]
 mod managed;
 #[path = "support/peer.rs"]

@@ -65,6 +65,9 @@ pub trait RemoteServers: Send + Sync {
     /// If the store fails.
     async fn set_rule(&self, pattern: &str, is_allowed: Option<bool>) -> storage::Result<bool>;
 
+    /// The configuration was changed. Streams to domains that are denied now end.
+    fn rules_changed(&self);
+
     /// The rules for this domain: names and values.
     fn show(&self, domain: &str) -> Vec<(&'static str, Value)>;
 

@@ -85,7 +85,7 @@ impl Servers {
         };
         let rows = self.rows().into_iter().filter(|row| row.remote == remote);
         let (incoming, outgoing): (Vec<_>, Vec<_>) = rows.partition(|row| row.direction == "in");
-        let proof = match (rules.is_dialback_enough(remote), rules.has_dane()) {
+        let proof = match (rules.is_dialback_enough(remote), rules.has_dane(remote)) {
             (true, _) => "a certificate, or dialback",
             (false, true) => {
                 "a certificate that is valid for it, or one that the signed DNS names (DANE)"
@@ -168,14 +168,20 @@ fn about_peer(rules: &Rules, opened: &Opened, remote: &str) -> Vec<(&'static str
     facts.push(("names", json!(names)));
     facts.push(("issuer", json!(ends.map(|(issuer, _)| issuer))));
     facts.push(("valid_until", json!(ends.map(|(_, end)| end.to_string()))));
+    let chain = certificate.map(|own| own.sent_chain()).unwrap_or_default().into_iter();
+    let chain = chain.map(|(subject, issuer, end)| {
+        json!({ "subject": subject, "issuer": issuer, "valid_until": end.to_string() })
+    });
+    facts.push(("chain", json!(chain.collect::<Vec<_>>())));
     facts.push(("fingerprint", json!(certificate.and_then(|own| own.fingerprint()))));
     let fault = certificate.and_then(|own| own.check(remote).err());
     let own = certificate.and_then(|own| own.own_fault(remote));
     facts.push(("certificate", json!(own.map_or("valid", |fault| fault.words()))));
     facts.push(("dane", json!(certificate.and_then(|own| own.dane()).unwrap_or("not asked"))));
-    let seen = opened.seen.unwrap_or_default();
+    let seen = opened.seen.clone().unwrap_or_default();
     facts.push(("external", json!(seen.has_external)));
     facts.push(("dialback", json!(seen.has_dialback)));
+    facts.push(("features", json!(seen.features)));
     let verdict = match (fault, rules.is_dialback_enough(remote)) {
         _ if !rules.may_talk(remote) => {
             "the configuration says not to talk to this domain".to_owned()

@@ -55,12 +55,20 @@ impl PeerLimits {
         }
     }
 
+    /// How long nothing is sent before the stream is closed: before the other server may find it idle, since what is sent at that
+    /// moment would be lost. `None` if it has announced nothing.
+    pub(super) fn idle_of_sender(self) -> Option<Duration> {
+        self.idle.map(|idle| (idle * 9 / 10).max(SHORTEST_IDLE))
+    }
+
     /// Whether a stanza of this size may be sent.
     pub(super) fn allow(self, bytes: usize) -> bool {
         self.bytes.is_none_or(|most| bytes <= most)
     }
 }
 
+/// Whatever the other server says, a stream is not closed before.
+const SHORTEST_IDLE: Duration = Duration::from_secs(10);
 /// In seconds.
 const A_YEAR: u64 = 365 * 24 * 3600;
 /// In bytes. Each server takes at least this much (RFC 6120 §13.12).
@@ -83,6 +91,9 @@ mod tests {
     fn the_limits_of_a_peer_are_read() {
         let both = peer_limits("<max-bytes>131072</max-bytes><idle-seconds> 360 </idle-seconds>");
         assert_eq!(both, PeerLimits { bytes: Some(131_072), idle: Some(Duration::from_secs(360)) });
+        assert_eq!(both.idle_of_sender(), Some(Duration::from_secs(324)));
+        let short = peer_limits("<idle-seconds>5</idle-seconds>");
+        assert_eq!(short.idle_of_sender(), Some(SHORTEST_IDLE));
         assert!(both.allow(131_072) && !both.allow(131_073));
         assert_eq!(peer_limits("<max-bytes>1</max-bytes>").bytes, Some(LEAST));
         for nothing in ["", "<max-bytes/>", "<max-bytes>0</max-bytes>", "<max-bytes>-1</max-bytes>"]

@@ -58,7 +58,8 @@ impl Queue<'_> {
     }
 
     /// Takes a turn without waiting; `None` if there is none.
-    pub(super) fn turn_now(&self) -> Option<Turn> {
+    #[cfg(test)]
+    fn turn_now(&self) -> Option<Turn> {
         let own = Arc::clone(&self.own).try_acquire_owned().ok()?;
         let all = Arc::clone(&self.turns.all).try_acquire_owned().ok()?;
         Some(Turn { _own: own, _all: all })

@@ -23,6 +23,8 @@ pub(super) struct Remote {
     /// Held by the task that tries to reach it.
     pub(super) turn: tokio::sync::Mutex<()>,
     failed: Mutex<Option<Failed>>,
+    /// Where the last keys came from that were verified although it could not be reached, and when.
+    verified: Mutex<Vec<(SmolStr, Instant)>>,
 }
 
 #[derive(Clone, Copy)]
@@ -30,8 +32,6 @@ struct Failed {
     times: u32,
     until: Instant,
     why: Failure,
-    /// When one of its keys was last verified in spite of it.
-    verified: Option<Instant>,
 }
 
 impl Remotes {
@@ -60,16 +60,20 @@ impl Remotes {
     }
 
     /// Why none of its keys is to be verified now. Who sends one may be the domain itself, which has come back: so it is asked
-    /// although it could not be reached, but not again and again.
-    pub(super) fn why_not_verify(&self, domain: &str) -> Option<Failure> {
+    /// although it could not be reached, but not again and again for keys from one address. `from`: the name of the address.
+    pub(super) fn why_not_verify(&self, domain: &str, from: &str) -> Option<Failure> {
         let remote = self.0.lock().get(domain).cloned()?;
-        let (now, mut failed) = (Instant::now(), remote.failed.lock());
-        let failed = failed.as_mut().filter(|failed| now < failed.until)?;
-        if failed.verified.is_none_or(|verified| verified + BETWEEN_KEYS <= now) {
-            failed.verified = Some(now);
-            return None;
+        let now = Instant::now();
+        let why = remote.why(now)?;
+        let mut verified = remote.verified.lock();
+        verified.retain(|(_, at)| now < *at + BETWEEN_KEYS);
+        let is_early =
+            verified.len() >= MOST_ADDRESSES || verified.iter().any(|(own, _)| own == from);
+        if is_early {
+            return Some(why);
         }
-        Some(failed.why)
+        verified.push((from.into(), now));
+        None
     }
 
     /// Why it is not to be tried now in the name of this domain of ours.
@@ -120,8 +124,7 @@ impl Remote {
         let mut failed = self.failed.lock();
         let times = failed.map_or(0, |failed| failed.times) + 1;
         let pause = with_chance(pause(times));
-        let verified = failed.and_then(|failed| failed.verified);
-        *failed = Some(Failed { times, until: Instant::now() + pause, why, verified });
+        *failed = Some(Failed { times, until: Instant::now() + pause, why });
         pause
     }
 
@@ -149,8 +152,10 @@ fn with_chance(pause: Duration) -> Duration {
 
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(600);
-/// Between two keys that are verified of a domain that could not be reached.
+/// Between two keys from one address that are verified of a domain that could not be reached.
 const BETWEEN_KEYS: Duration = Duration::from_secs(2);
+/// Addresses whose keys are verified of such a domain within this time.
+const MOST_ADDRESSES: usize = 16;
 /// How many domains are remembered.
 const MOST: usize = 20_000;
 
@@ -207,16 +212,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_sends_a_key_is_asked_for_it_although_it_was_not_reached() {
         let remotes = Remotes::default();
-        assert_eq!(remotes.why_not_verify("c.example"), None);
+        let from = |address: &str| remotes.why_not_verify("c.example", address);
+        assert_eq!(from("192.0.2.1"), None);
         let why = Failure::timeout("no");
         remotes.failed(&pair("a.example"), why);
-        assert_eq!(remotes.why_not_verify("c.example"), None);
-        assert_eq!(remotes.why_not_verify("c.example"), Some(why));
+        assert_eq!(from("192.0.2.1"), None);
+        assert_eq!(from("192.0.2.1"), Some(why));
+        // A stranger who sends keys of the domain does not stand before the domain itself.
+        for number in 2..=MOST_ADDRESSES {
+            assert_eq!(from(&format!("192.0.2.{number}")), None, "{number}");
+        }
+        assert_eq!(from("192.0.2.99"), Some(why));
         tokio::time::advance(BETWEEN_KEYS).await;
         assert_eq!(remotes.why_not("c.example"), Some(why));
-        assert_eq!(remotes.why_not_verify("c.example"), None);
+        assert_eq!(from("192.0.2.1"), None);
         remotes.failed(&pair("a.example"), why);
-        assert_eq!(remotes.why_not_verify("c.example"), Some(why));
+        assert_eq!(from("192.0.2.1"), Some(why));
     }
 
     #[tokio::test(start_paused = true)]

@@ -80,8 +80,9 @@ impl Counters {
         if all.len() >= MOST {
             all.retain(|_, counter| !counter.ended.is_cancelled());
         }
-        // Nobody takes the place of others by an id of its choice.
-        if all.len() >= MOST || id.len() > LONGEST_ID || all.contains_key(id) {
+        // Nobody takes the place of others by an id of its choice. A stream that was resumed keeps its id.
+        let is_taken = |own: &Counter| own.remote != remote || !own.ended.is_cancelled();
+        if all.len() >= MOST || id.len() > LONGEST_ID || all.get(id).is_some_and(is_taken) {
             return None;
         }
         let (ended, handled) = (CancellationToken::new(), Arc::clone(handled));

@@ -5,17 +5,20 @@ use crate::tls::{CertificateFault, PeerCertificate, ServerKey};
 
 impl Servers {
     /// Asks, if that can make the certificate valid for this domain, and a valid one is needed. `is_anyway`: somebody wants to
-    /// know.
+    /// know, even if it is valid.
     pub(super) async fn ask_dns(
         &self,
         domain: &str,
         certificate: &mut PeerCertificate,
         is_anyway: bool,
     ) {
-        let is_enough = !is_anyway && self.rules().is_dialback_enough(domain);
-        let is_due =
-            matches!(certificate.check(domain), Err(fault) if fault != CertificateFault::Missing);
-        if is_enough || !is_due || !self.rules().has_dane() {
+        let rules = self.rules();
+        let is_due = match certificate.check(domain) {
+            Err(CertificateFault::Missing) => false,
+            Err(_) => is_anyway || !rules.is_dialback_enough(domain),
+            Ok(()) => is_anyway,
+        };
+        if !is_due || !rules.has_dane(domain) {
             return;
         }
         let keys = self.keys(domain).await;

@@ -1,16 +1,18 @@
 //! The elements of dialback (XEP-0220).
 
 use crate::ns;
-use crate::stanza::Condition;
-use crate::xml::{ElementRef, Node, element};
+use crate::stanza::{Condition, StreamCondition};
+use crate::xml::{ElementRef, Header, Node, element};
 
 use super::pair::{Pair, domain};
 
 /// The result of checking a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
-    /// The key could not be checked (XEP-0220 §2.4).
+    /// The key could not be checked (XEP-0220 §2.5).
     Error(Condition),
+    /// The same: there was no connection to the server of the domain.
+    Unreachable,
     /// The key is not one of the domain.
     Invalid,
     /// The domain has made the key.
@@ -54,9 +56,15 @@ pub(super) fn verified(pair: &Pair, stream: &str, verdict: Verdict) -> Node {
     with_verdict(between("db:verify", pair).attr("id", stream), verdict)
 }
 
-/// The feature, with errors (XEP-0220 §2.4.1).
+/// The feature: its errors are known (XEP-0220 §2.4.2).
 pub(super) fn feature() -> Node {
     element("dialback").ns(FEATURE).child(element("errors"))
+}
+
+/// Whether the header of a peer declares the namespace of dialback: it knows dialback, though perhaps not its errors (XEP-0220
+/// §2.4.1).
+pub(super) fn is_declared(header: &Header) -> bool {
+    header.prefixes.iter().any(|(_, namespace)| namespace == ns::DIALBACK)
 }
 
 /// Whether the features of a peer have dialback.
@@ -72,13 +80,17 @@ fn with_verdict(node: Node, verdict: Verdict) -> Node {
     match verdict {
         Verdict::Valid => node.attr("type", "valid"),
         Verdict::Invalid => node.attr("type", "invalid"),
-        Verdict::Error(condition) => {
-            let condition = element(condition.as_str()).ns(ns::STANZA_ERRORS);
-            let error = element("error").attr("type", "cancel").child(condition);
-            node.attr("type", "error").child(error)
-        }
+        Verdict::Error(condition) => with_error(node, condition.as_str()),
+        // XEP-0220 §2.5 has it among the errors of stanzas.
+        Verdict::Unreachable => with_error(node, StreamCondition::RemoteConnectionFailed.as_str()),
     }
 }
 
-/// XEP-0220 §2.4.1.
+fn with_error(node: Node, condition: &'static str) -> Node {
+    let condition = element(condition).ns(ns::STANZA_ERRORS);
+    let error = element("error").attr("type", "cancel").child(condition);
+    node.attr("type", "error").child(error)
+}
+
+/// XEP-0220 §2.4.2.
 const FEATURE: &str = "urn:xmpp:features:dialback";

@@ -21,6 +21,8 @@ pub(super) struct Failure {
     pub(super) scope: Scope,
     /// Whether a later attempt will fail, too (RFC 6120 §8.3.3.17).
     pub(super) is_permanent: bool,
+    /// Whether there was a connection to it.
+    pub(super) is_connected: bool,
 }
 
 /// For whom a server cannot be reached.
@@ -46,7 +48,13 @@ impl Failure {
             word: "timeout",
             scope: Scope::All,
             is_permanent: false,
+            is_connected: true,
         }
+    }
+
+    /// There was no connection to it.
+    pub(super) const fn before_connected(self) -> Self {
+        Self { is_connected: false, ..self }
     }
 
     /// It breaks the protocol, or cannot do what is needed.
@@ -118,10 +126,10 @@ pub(super) const TOO_LARGE: Failure = Failure {
     ..Failure::timeout("the stanza is larger than the other server takes")
 };
 
-/// The stream was cut before the other server acknowledged it.
+/// The stream has ended before the other server acknowledged it.
 pub(super) const DOUBTFUL: Failure = Failure {
     word: "doubtful",
-    ..Failure::timeout("the connection to the other server was lost: it may have this, or not")
+    ..Failure::timeout("the stream to the other server has ended: it may have this, or not")
 };
 
 /// Too many attempts run at the same time.

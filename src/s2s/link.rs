@@ -52,6 +52,8 @@ pub(super) struct Previous {
     pub(super) acked: u32,
     /// How many were not.
     pub(super) unacked: usize,
+    /// How many stanzas of the other server had come on it.
+    pub(super) heard: u32,
 }
 
 /// Why a stanza was not taken.
@@ -138,9 +140,10 @@ impl Link {
         self.queue.lock().previous = previous;
     }
 
-    /// The id of the stream that was cut.
-    pub(super) fn previous_id(&self) -> Option<SmolStr> {
-        self.queue.lock().previous.as_ref().map(|previous| previous.id.clone())
+    /// The id of the stream that was cut, and how much had come on it.
+    pub(super) fn previous(&self) -> Option<(SmolStr, u32)> {
+        let queue = self.queue.lock();
+        queue.previous.as_ref().map(|previous| (previous.id.clone(), previous.heard))
     }
 
     /// Forgets what the other server has handled on the stream that was cut: `h` stanzas in all. Whether it was any. If it does not
@@ -278,9 +281,10 @@ mod tests {
         assert_eq!(numbers(&link.take(10_000)), ["0", "1", "2"]);
         // Two of three were handled, of which one was not acknowledged.
         link.put_back((0..3).map(stanza).collect());
-        let previous = |unacked| Some(Previous { id: "s".into(), acked: u32::MAX, unacked });
+        let previous =
+            |unacked| Some(Previous { id: "s".into(), acked: u32::MAX, unacked, heard: 7 });
         link.set_previous(previous(3));
-        assert_eq!(link.previous_id().as_deref(), Some("s"));
+        assert_eq!(link.previous(), Some(("s".into(), 7)));
         let forget = |h, is_once_only| {
             let (any, doubtful) = link.forget_handled(h, |_| is_once_only);
             (any, numbers(&doubtful).len())

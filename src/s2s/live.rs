@@ -77,6 +77,10 @@ async fn attempt(servers: &Servers, link: &Link) -> Result<Opened, Failure> {
     let _turn = turn.map_err(|_| BUSY)?.ok_or(STOPPING)?;
     let remote = remotes.of(&pair.remote);
     let _own = timeout(limit, remote.turn.lock()).await.map_err(|_| BUSY)?;
+    // It may have been denied since the stanza was taken.
+    if !servers.rules().may_talk(&pair.remote) {
+        return Err(Failure::not_found("this server does not talk to that domain"));
+    }
     if let Some(why) = remotes.why_not_pair(pair) {
         return Err(why);
     }

@@ -1,6 +1,9 @@
 //! Stream management between servers (XEP-0198): its elements, and what is owed to the other server.
 
+use std::time::Duration;
+
 use smol_str::SmolStr;
+use tokio::time::Instant;
 
 use crate::ns;
 use crate::stanza::Condition;
@@ -32,6 +35,7 @@ pub(super) fn read(root: &ElementRef<'_>) -> Option<Word> {
         "enable" => Word::Enable(is_true("resume")),
         "enabled" => Word::Enabled(text("id").filter(|_| is_true("resume"))),
         "resume" => Word::Resume(text("previd").unwrap_or_default()),
+        "resumed" => Word::Resumed(number("h")),
         "failed" => Word::Failed(number("h")),
         "r" => Word::Ask,
         "a" => Word::Handled(number("h")),
@@ -48,6 +52,8 @@ pub(super) enum Word {
     Enabled(Option<SmolStr>),
     /// `<resume/>`, with the id of the stream before.
     Resume(SmolStr),
+    /// `<resumed/>`. How much was handled on the stream before. `None`: its number is invalid.
+    Resumed(Option<u32>),
     /// `<failed/>`. How much was handled on the stream before.
     Failed(Option<u32>),
     /// `<r/>`.
@@ -66,7 +72,7 @@ pub(super) fn enable() -> Node {
     element("enable").ns(ns::SM).attr("resume", "true")
 }
 
-/// Asks how much was handled on the stream with this id. `h`: what we have handled on it, which no longer counts.
+/// Asks how much was handled on the stream with this id. `h`: what has come on it. All of it is carried.
 pub(super) fn resume(id: &str, h: u32) -> Node {
     element("resume").ns(ns::SM).attr("h", h.to_string()).attr("previd", id)
 }
@@ -98,11 +104,14 @@ pub(super) fn handled(h: u32) -> Node {
 }
 
 /// Questions of the other server without an answer. The answer is given when all stanzas before the question are carried:
-/// a stanza that the other server takes for handled must not be lost.
+/// a stanza that the other server takes for handled must not be lost. But it is not withheld for long (XEP-0198 §4): as long
+/// as some are not carried, it is how many are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Owed {
     /// How many stanzas had come at its first question without an answer, and at its last one.
     marks: Option<(u32, u32)>,
+    /// When an answer is given in any case.
+    due: Option<Instant>,
 }
 
 impl Owed {
@@ -110,6 +119,12 @@ impl Owed {
     pub(super) fn ask(&mut self, entered: u32) {
         let first = self.marks.map_or(entered, |(first, _)| first);
         self.marks = Some((first, entered));
+        self.due.get_or_insert_with(|| Instant::now() + PATIENCE);
+    }
+
+    /// When to look again, at the latest.
+    pub(super) fn wakes_at(self) -> Option<Instant> {
+        self.due
     }
 
     /// Whether an answer is still to be given.
@@ -120,10 +135,14 @@ impl Owed {
     /// The answer that is due when this many stanzas are handled.
     pub(super) fn answer(&mut self, handled: u32) -> Option<u32> {
         let (first, last) = self.marks?;
-        if !has_reached(handled, first) {
+        let has_come = has_reached(handled, first);
+        if !has_come && self.due.is_none_or(|due| Instant::now() < due) {
             return None;
         }
-        self.marks = (!has_reached(handled, last)).then_some((last, last));
+        if has_come {
+            self.marks = (!has_reached(handled, last)).then_some((last, last));
+        }
+        self.due = self.marks.map(|_| Instant::now() + PATIENCE);
         Some(handled)
     }
 }
@@ -132,6 +151,9 @@ impl Owed {
 fn has_reached(counter: u32, mark: u32) -> bool {
     counter.wrapping_sub(mark) < 1 << 31
 }
+
+/// How long an answer may wait for the stanzas before the question.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -146,6 +168,8 @@ mod tests {
             ("enabled id='x' resume='true'", Some(Word::Enabled(Some("x".into())))),
             ("enabled id='x'", Some(Word::Enabled(None))),
             ("resume previd='x' h='0'", Some(Word::Resume("x".into()))),
+            ("resumed previd='x' h='3'", Some(Word::Resumed(Some(3)))),
+            ("resumed previd='x'", Some(Word::Resumed(None))),
             ("failed h='3'", Some(Word::Failed(Some(3)))),
             ("failed", Some(Word::Failed(None))),
             ("r", Some(Word::Ask)),
@@ -163,8 +187,27 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_asked_is_answered_when_it_is_true() {
+    #[tokio::test(start_paused = true)]
+    async fn no_answer_is_withheld_for_long() {
+        let mut owed = Owed::default();
+        assert_eq!(owed.wakes_at(), None);
+        owed.ask(5);
+        assert_eq!(owed.wakes_at(), Some(Instant::now() + PATIENCE));
+        tokio::time::advance(PATIENCE / 2).await;
+        owed.ask(6);
+        assert_eq!(owed.answer(3), None);
+        tokio::time::advance(PATIENCE / 2).await;
+        assert_eq!(owed.answer(3), Some(3));
+        assert_eq!(owed.answer(4), None, "once in this time");
+        tokio::time::advance(PATIENCE).await;
+        assert_eq!(owed.answer(4), Some(4));
+        assert_eq!(owed.answer(6), Some(6));
+        assert!(!owed.is_any());
+        assert_eq!(owed.wakes_at(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_is_answered_when_it_is_true() {
         let mut owed = Owed::default();
         assert_eq!(owed.answer(3), None, "nobody has asked");
         owed.ask(5);

@@ -50,7 +50,12 @@ struct Asked {
 impl OnItsWay {
     /// Counts what is sent from now on: the other server acknowledges it.
     pub(super) fn count_from_now(&mut self, connection: &Connection) {
-        let acks = Acks { from: connection.end(), acked: 0, asked: None, pause: None };
+        self.go_on_from(0, connection);
+    }
+
+    /// The same, on a stream that takes the place of another one, on which it has acknowledged `acked` stanzas.
+    pub(super) fn go_on_from(&mut self, acked: u32, connection: &Connection) {
+        let acks = Acks { from: connection.end(), acked, asked: None, pause: None };
         self.acks = Some(Box::new(acks));
     }
 
@@ -180,11 +185,17 @@ impl OnItsWay {
     }
 
     /// What is known for the stream after this one, which has this id, if its stanzas are counted: how many were acknowledged, and
-    /// how many were written whole and were not.
-    pub(super) fn previous(&self, id: &SmolStr, connection: &Connection) -> Option<Previous> {
+    /// how many were written whole and were not. `heard`: how many stanzas of the other server have come on it.
+    pub(super) fn previous(
+        &self,
+        id: &SmolStr,
+        heard: u32,
+        connection: &Connection,
+    ) -> Option<Previous> {
         let acks = self.acks.as_ref()?;
         let written = self.stanzas.iter().take_while(|(end, _)| *end <= connection.written());
-        let previous = Previous { id: id.clone(), acked: acks.acked, unacked: written.count() };
+        let (id, acked, unacked) = (id.clone(), acks.acked, written.count());
+        let previous = Previous { id, acked, unacked, heard };
         Some(previous).filter(|previous| previous.unacked > 0)
     }
 
@@ -204,7 +215,7 @@ impl OnItsWay {
         std::mem::take(&mut self.stanzas).into_iter().map(|(_, waiting)| waiting).collect()
     }
 
-    /// The stream was cut, and the other server will not tell how much it has handled. It may have what was written whole: what
+    /// The stream has ended, and the other server will not tell how much it has handled. It may have what was written whole: what
     /// must not come twice, messages and requests of users, is taken out, and goes back to them. Presence, and what rooms and
     /// other services send, is sent again: it says the same twice, or clients know it by its id.
     pub(super) fn take_doubtful(
@@ -241,14 +252,17 @@ impl OnItsWay {
 
 /// Whether it would do harm if it came twice.
 pub(super) fn is_once_only(server: &ServerState, stanza: &Stanza) -> bool {
-    let is_of_user = || {
-        let from = stanza.head().from.as_ref();
-        from.is_some_and(|from| from.local().is_some() && server.host(from.domain()).is_some())
-    };
+    let from = stanza.head().from.as_ref().filter(|from| from.local().is_some());
+    let is_of_user = || from.is_some_and(|from| server.host(from.domain()).is_some());
+    // A gateway has users, too, in the name of others.
+    let is_of_component =
+        || from.is_some_and(|from| server.config.load().component(from.domain()).is_some());
     match stanza {
-        Stanza::Iq(iq) => iq.is_request() && is_of_user(),
+        Stanza::Iq(iq) => iq.is_request() && (is_of_user() || is_of_component()),
         Stanza::Message(message) => match message.kind {
-            MessageKind::Chat | MessageKind::Groupchat | MessageKind::Normal => is_of_user(),
+            MessageKind::Chat | MessageKind::Normal => is_of_user() || is_of_component(),
+            // That of a component is one of its rooms: an error for it would throw an occupant out.
+            MessageKind::Groupchat => is_of_user(),
             MessageKind::Error | MessageKind::Headline => false,
         },
         Stanza::Presence(_) => false,
@@ -265,3 +279,41 @@ const MOST: usize = 1000;
 const MOST_BYTES: usize = 4 << 20;
 /// The pause after an answer that was nothing new.
 const PAUSE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::host::{Parts, SharedStates};
+    use crate::xml::{Frame, Limits, Scope};
+
+    #[tokio::test]
+    async fn what_users_and_those_of_gateways_send_must_not_come_twice() {
+        let config = "[[host]]\ndomain = 'a.example'\n\
+                      [[component]]\ndomain = 'irc.a.example'\nsecret = 'secret'\n";
+        let config = Config::parse(config, "the test").unwrap();
+        let parts = Parts { config, ..Parts::for_tests(&["a.example"]) };
+        let server = ServerState::new(parts, &[], SharedStates::default()).unwrap();
+        let is_once_only = |stanza: &str, from: &str| {
+            let (name, kind) = stanza.split_once(' ').unwrap();
+            let text = format!(
+                "<{name} xmlns='jabber:client' type='{kind}' id='1' from='{from}' to='x@c.example'>\
+                 <a xmlns='urn:a'/></{name}>"
+            );
+            let limits = Limits { bytes: 1000, depth: 9, attributes: 9, nodes: 9 };
+            let frame = Frame::parse(text.into(), &Scope::none(), &limits).unwrap();
+            is_once_only(&server, &Stanza::read(frame).ok().unwrap())
+        };
+        for stanza in ["message chat", "message normal", "iq get", "iq set"] {
+            assert!(is_once_only(stanza, "romeo@a.example/r"), "{stanza}");
+            assert!(is_once_only(stanza, "nurse@irc.a.example"), "{stanza}");
+            assert!(!is_once_only(stanza, "irc.a.example"), "{stanza}");
+            assert!(!is_once_only(stanza, "hall@conference.a.example/nurse"), "{stanza}");
+        }
+        assert!(is_once_only("message groupchat", "romeo@a.example/r"));
+        assert!(!is_once_only("message groupchat", "hall@irc.a.example/nurse"));
+        for stanza in ["message error", "message headline", "iq result", "presence unavailable"] {
+            assert!(!is_once_only(stanza, "romeo@a.example/r"), "{stanza}");
+        }
+    }
+}

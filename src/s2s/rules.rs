@@ -5,25 +5,29 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
+use super::resolve::ip_of;
 use crate::config::{Config, S2sPolicy};
 use crate::host::RemoteRule;
 
-/// A snapshot of the rules: a stream keeps those with which it has begun.
+/// A snapshot of the rules.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     ours: Arc<FxHashSet<SmolStr>>,
     config: Arc<Config>,
     exceptions: Arc<Vec<RemoteRule>>,
+    is_dns_signed: bool,
 }
 
 impl Rules {
-    /// `ours`: the domains that this server answers for. `exceptions`: what commands have allowed or denied.
+    /// `ours`: the domains that this server answers for. `exceptions`: what commands have allowed or denied. `is_dns_signed`:
+    /// signatures of the DNS can be checked.
     pub(super) fn new(
         ours: Arc<FxHashSet<SmolStr>>,
         config: Arc<Config>,
         exceptions: Arc<Vec<RemoteRule>>,
+        is_dns_signed: bool,
     ) -> Self {
-        Self { ours, config, exceptions }
+        Self { ours, config, exceptions, is_dns_signed }
     }
 
     /// Whether the domain is ours: of a host, of a service, or of an external component.
@@ -52,9 +56,13 @@ impl Rules {
         all.max_by_key(|rule| (!rule.pattern.starts_with("*."), rule.pattern.len()))
     }
 
-    /// Whether the signed DNS is asked for certificates that are not valid otherwise (DANE).
-    pub(super) fn has_dane(&self) -> bool {
-        self.config.s2s.dane
+    /// Whether the signed DNS is asked for certificates of this domain that are not valid otherwise (DANE). It knows nothing of
+    /// addresses, names of the local network, and domains whose servers are configured.
+    pub(super) fn has_dane(&self, domain: &str) -> bool {
+        let s2s = &self.config.s2s;
+        let is_named = || domain.contains('.') && ip_of(domain).is_none();
+        let is_configured = || s2s.hosts.iter().any(|host| host.domain == domain);
+        s2s.dane && self.is_dns_signed && is_named() && !is_configured()
     }
 
     /// Whether dialback is enough to prove this domain. Otherwise a certificate is needed that is valid for it.
@@ -86,7 +94,7 @@ impl Rules {
         let text = format!("[s2s]\n{text}\n[[host]]\ndomain = 'a.example'\n");
         let config = Config::parse(&text, "the test").expect("the text is right");
         let ours = ["a.example", "b.example", "rooms.a.example"].map(SmolStr::new);
-        Self::new(Arc::new(ours.into_iter().collect()), Arc::new(config), Arc::default())
+        Self::new(Arc::new(ours.into_iter().collect()), Arc::new(config), Arc::default(), true)
     }
 
     /// The same with what commands have said.
@@ -144,6 +152,23 @@ mod tests {
         let rules = Rules::for_tests("allow = 'c.example'").with(&[("d.example", true)]);
         assert!(rules.may_talk("c.example") && rules.may_talk("d.example"));
         assert!(!rules.may_talk("e.example"));
+    }
+
+    #[test]
+    fn the_signed_dns_is_asked_where_it_may_know_something() {
+        let rules = Rules::for_tests("hosts = { 'fixed.example' = '192.0.2.1:7' }");
+        for (domain, is_asked) in [
+            ("c.example", true),
+            ("x.fixed.example", true),
+            ("fixed.example", false),
+            ("localhost", false),
+            ("192.0.2.1", false),
+            ("[2001:db8::1]", false),
+        ] {
+            assert_eq!(rules.has_dane(domain), is_asked, "{domain}");
+        }
+        assert!(!Rules::for_tests("dane = false").has_dane("c.example"));
+        assert!(!Rules { is_dns_signed: false, ..rules }.has_dane("c.example"));
     }
 
     #[test]

@@ -131,6 +131,10 @@ impl RemoteServers for Servers {
         Ok(done)
     }
 
+    fn rules_changed(&self) {
+        self.end_denied();
+    }
+
     fn show(&self, domain: &str) -> Vec<(&'static str, Value)> {
         self.about(domain)
     }

@@ -101,7 +101,8 @@ impl Servers {
     /// The rules of this moment.
     pub(super) fn rules(&self) -> Rules {
         let config = self.server().config.load_full();
-        Rules::new(Arc::clone(&self.ours), config, self.exceptions.all())
+        let is_dns_signed = self.resolver.has_keys();
+        Rules::new(Arc::clone(&self.ours), config, self.exceptions.all(), is_dns_signed)
     }
 
     /// The host to which a domain of ours belongs: its certificate stands for both.

@@ -24,13 +24,15 @@ pub(super) async fn verify(
     peer: IpAddr,
     certificate: Option<&PeerCertificate>,
 ) -> Verdict {
-    // A peer that sends keys for unreachable domains must not delay others, and no domain is asked repeatedly.
+    // A peer that sends keys for unreachable domains must not delay others: it waits for its own turns. Each of its streams has
+    // few keys at a time. And no domain is asked repeatedly.
+    let limit = servers.server().config.load().s2s.connect;
     let turns = servers.verifications.of(&name_of(peer), TURNS_OF_ADDRESS);
-    let Some(_turn) = turns.turn_now() else {
+    let Ok(Some(_turn)) = timeout(limit, turns.turn()).await else {
         return Verdict::Error(Condition::ResourceConstraint);
     };
-    if let Some(why) = servers.remotes.why_not_verify(&pair.remote) {
-        return Verdict::Error(why.condition);
+    if let Some(why) = servers.remotes.why_not_verify(&pair.remote, &name_of(peer)) {
+        return without_answer(why);
     }
     if let Some(certificate) = certificate
         && !servers.is_named_by_dns(&pair.remote, certificate).await
@@ -39,7 +41,6 @@ pub(super) async fn verify(
     }
     // Who asks again and again does not lengthen its pause.
     let is_left_alone = servers.remotes.why_not(&pair.remote).is_some();
-    let limit = servers.server().config.load().s2s.connect;
     let purpose = Purpose::Verify { stream, key };
     let opened = timeout(limit, Box::pin(open(servers, pair, purpose))).await;
     let no_answer = |_| Failure::timeout("the other server does not answer");
@@ -49,7 +50,9 @@ pub(super) async fn verify(
             match opened.verdict {
                 Some(Verdict::Valid) => Verdict::Valid,
                 // XEP-0220 §2.4: it cannot say.
-                Some(Verdict::Error(_)) => Verdict::Error(Condition::RemoteServerNotFound),
+                Some(Verdict::Error(_) | Verdict::Unreachable) => {
+                    Verdict::Error(Condition::RemoteServerNotFound)
+                }
                 Some(Verdict::Invalid) | None => Verdict::Invalid,
             }
         }
@@ -58,8 +61,16 @@ pub(super) async fn verify(
             if why.scope == Scope::All && !is_left_alone {
                 servers.remotes.failed(pair, why);
             }
-            Verdict::Error(why.condition)
+            without_answer(why)
         }
+    }
+}
+
+/// The result when the domain cannot be asked (XEP-0220 §2.5).
+fn without_answer(why: Failure) -> Verdict {
+    match why.condition {
+        Condition::RemoteServerTimeout if !why.is_connected => Verdict::Unreachable,
+        condition => Verdict::Error(condition),
     }
 }
 

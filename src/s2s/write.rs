@@ -2,6 +2,7 @@
 //! (XEP-0288), its stanzas.
 
 mod end;
+mod manage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +10,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::bounce::bounce;
-use super::counters::{Counted, Counting};
+use super::counters::Counting;
 use super::failure::{DOUBTFUL, log_error_of_peer};
 use super::flow::Flow;
 use super::incoming::Lanes;
 use super::link::Link;
-use super::managed::{self, Owed, Step};
+use super::managed::Owed;
 use super::on_its_way::{LAST_MOMENT, OnItsWay, is_once_only};
-use super::outgoing::{Action, Opened, Outgoing};
+use super::outgoing::{Action, Actions, Opened, Outgoing};
 use super::ping::Ping;
 use super::servers::Servers;
 use crate::stanza::{StreamCondition, StreamError};
@@ -58,7 +59,10 @@ pub(super) async fn write(servers: &Servers, link: &Arc<Link>, opened: Opened) -
     let (any, doubtful) = link.forget_handled(handled, |stanza| is_once_only(server, stanza));
     Box::pin(bounce(server, doubtful, DOUBTFUL)).await;
     let mut stream = Stream::new(servers, link, opened, any);
-    let (ended, error) = stream.run().await;
+    let (ended, error) = match stream.begin().await {
+        Ok(()) => stream.run().await,
+        Err(error) => (Ended::Closed, error),
+    };
     stream.end(ended, error).await
 }
 
@@ -90,14 +94,14 @@ impl<'a> Stream<'a> {
         let Opened { connection, machine, .. } = opened;
         let server = servers.server();
         let config = server.config.load_full();
-        // A stream is closed before the other server may find it idle: what is sent at that moment would be lost.
-        let earlier = machine.peer_limits().idle.map(|idle| (idle * 9 / 10).max(SHORTEST_IDLE));
+        let earlier = machine.peer_limits().idle_of_sender();
         let idle = earlier.map_or(config.s2s.idle, |earlier| config.s2s.idle.min(earlier));
         let mut flow = Flow::new(config.limits.write);
         flow.set_share(|| server.budgets.remote_traffic.share(Some(&link.pair.remote), None));
         let mut on_its_way = OnItsWay::default();
         if machine.asks_for_acknowledgements() {
-            on_its_way.count_from_now(&connection);
+            let acked = machine.resumed().map_or(0, |(handled, _)| handled);
+            on_its_way.go_on_from(acked, &connection);
         }
         Self {
             servers,
@@ -127,7 +131,7 @@ impl<'a> Stream<'a> {
         let mut ends_at = None;
         loop {
             self.flow.note(&self.connection);
-            if let Some(error) = self.hear().await {
+            if let Err(error) = self.hear().await {
                 return (Ended::Closed, error);
             }
             if self.on_its_way.take(server, link, &mut self.connection, peer_limits).await {
@@ -183,7 +187,9 @@ impl<'a> Stream<'a> {
     /// When something is to be looked at, if nothing happens before. `is_quiet`: nothing is on its way.
     fn wakes_at(&self, is_quiet: bool, ends_at: Option<Instant>) -> Instant {
         let idles_at = if is_quiet { self.idle_at } else { Instant::now() + self.idle };
-        let others = [self.on_its_way.wakes_at(self.patience), ends_at, self.ping.wakes_at()];
+        let (acknowledged_by, owed_by) =
+            (self.on_its_way.wakes_at(self.patience), self.owed.wakes_at());
+        let others = [acknowledged_by, owed_by, ends_at, self.ping.wakes_at()];
         let wakes_at = others.into_iter().flatten().fold(idles_at, Instant::min);
         self.flow.wakes_at(&self.connection, wakes_at)
     }
@@ -203,93 +209,65 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Answers how many stanzas we have handled, if an answer is due.
-    fn answer(&mut self) {
-        let handled = self.lanes.as_ref().map_or(0, |lanes| lanes.handled.count());
-        if let Some(handled) = self.owed.answer(handled) {
-            self.flow.answer(&mut self.connection, &managed::handled(handled));
+    /// What has come while the stream was opened; then the counts of the stream before this one go on, if it was resumed.
+    async fn begin(&mut self) -> Result<(), Option<StreamError>> {
+        for actions in self.machine.kept() {
+            self.carry_out(actions).await?;
         }
-    }
-
-    /// Does what stream management asks for.
-    fn manage(&mut self, step: &Step) -> Result<(), StreamError> {
-        match step {
-            Step::Begin => self.begin_counting(),
-            // Those of the other side.
-            Step::Enable(_) | Step::Resume(_) => {}
-            Step::Refused => self.on_its_way.stop_counting(),
-            Step::Asked => {
-                let entered = self.lanes.as_ref().map_or(0, |lanes| lanes.handled.entered());
-                self.owed.ask(entered);
-            }
-            Step::Handled(h) => {
-                self.sent_any |= self.on_its_way.acknowledged(*h, &self.connection)?;
-            }
+        if let Some((_, heard)) = self.machine.resumed() {
+            self.begin_counting(heard);
         }
         Ok(())
     }
 
-    /// Both sides count what follows. If the other server sends its stanzas on this stream, it asks for our count after a cut.
-    fn begin_counting(&mut self) {
-        let handled = Arc::clone(&self.lanes().handled);
-        handled.begin();
-        let id = self.machine.own_id().filter(|_| self.machine.is_bidirectional());
-        self.counting = id.and_then(|id| {
-            let of = Counted::Link(Arc::clone(self.link));
-            self.servers.counters.enter_as(id, &self.link.pair.remote, of, &handled)
-        });
-    }
-
-    fn lanes(&mut self) -> &Lanes {
-        let servers = self.servers;
-        self.lanes.get_or_insert_with(|| Box::new(Lanes::new(Arc::clone(&servers.router))))
-    }
-
-    /// Reads what has come. `Some` when the stream is to end, with the error if there is one.
-    async fn hear(&mut self) -> Option<Option<StreamError>> {
-        let link = self.link;
-        let remote = &link.pair.remote;
+    /// Reads what has come.
+    ///
+    /// # Errors
+    /// The stream is to end, with the error if there is one.
+    async fn hear(&mut self) -> Result<(), Option<StreamError>> {
         loop {
             let actions = match self.connection.input.next_event() {
-                Ok(None) => return None,
+                Ok(None) => return Ok(()),
                 Ok(Some(StreamEvent::Header(header))) => self.machine.header(&header),
                 Ok(Some(StreamEvent::Element(frame))) => {
+                    let remote = &self.link.pair.remote;
                     log_error_of_peer(&frame, Some(remote), self.connection.peer);
                     self.machine.element(frame)
                 }
                 Ok(Some(StreamEvent::End)) => self.machine.ended(),
                 Err(error) => self.machine.broken(error.into()),
             };
-            for action in actions {
-                match action {
-                    Action::Send(node) => self.flow.answer(&mut self.connection, &node),
-                    Action::Manage(step) => {
-                        if let Err(error) = self.manage(&step) {
-                            return Some(Some(error));
-                        }
-                    }
-                    Action::Close(error) => return Some(error),
-                    Action::Fail(_) => return Some(None),
-                    Action::Stanza(frame) if self.ping.is_answer(&frame) => {}
-                    Action::Stanza(frame) => {
-                        self.idle_at = Instant::now() + self.idle;
-                        let lang = self.connection.input.lang().cloned();
-                        let read = self.lanes().read(remote.clone(), frame, lang.as_ref());
-                        if let Err(error) = Box::pin(read).await {
-                            return Some(Some(error));
-                        }
-                    }
-                    Action::Open(_)
-                    | Action::Secure
-                    | Action::Restart
-                    | Action::Ready
-                    | Action::Seen(_)
-                    | Action::Answered(_) => {}
-                }
-            }
+            self.carry_out(actions).await?;
         }
     }
-}
 
-/// Whatever the other server says, a stream is not closed before.
-const SHORTEST_IDLE: Duration = Duration::from_secs(10);
+    /// Carries out what the machine says.
+    ///
+    /// # Errors
+    /// As [`Self::hear`].
+    async fn carry_out(&mut self, actions: Actions) -> Result<(), Option<StreamError>> {
+        for action in actions {
+            match action {
+                Action::Send(node) => self.flow.answer(&mut self.connection, &node),
+                Action::Manage(step) => self.manage(&step).map_err(Some)?,
+                Action::Close(error) => return Err(error),
+                Action::Fail(_) => return Err(None),
+                Action::Stanza(frame) if self.ping.is_answer(&frame) => {}
+                Action::Stanza(frame) => {
+                    self.idle_at = Instant::now() + self.idle;
+                    let remote = self.link.pair.remote.clone();
+                    let lang = self.connection.input.lang().cloned();
+                    let read = self.lanes().read(remote, frame, lang.as_ref());
+                    Box::pin(read).await.map_err(Some)?;
+                }
+                Action::Open(_)
+                | Action::Secure
+                | Action::Restart
+                | Action::Ready
+                | Action::Seen(_)
+                | Action::Answered(_) => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -38,6 +38,12 @@ impl PeerCertificate {
         self.sent = Vec::new();
     }
 
+    /// The authorities that came with it are not needed any more: only it itself may still be looked for in the DNS.
+    pub fn forget_authorities(&mut self) {
+        self.sent.truncate(1);
+        self.sent.shrink_to_fit();
+    }
+
     /// What the DNS says of it, in words. `None` if it was not asked.
     #[must_use]
     pub fn dane(&self) -> Option<&'static str> {
@@ -60,7 +66,8 @@ impl PeerCertificate {
             3 => tlsa.matches(&self.sent),
             2 => self.covers(domain, target) && self.has_authority(tlsa),
             // RFC 6698 §2.1.1: it must be valid in any case. It may name the machine alone.
-            0 | 1 => self.chain.is_ok() && self.covers(domain, target) && tlsa.matches(&self.sent),
+            0 => self.chain.is_ok() && self.covers(domain, target) && self.has_authority(tlsa),
+            1 => self.chain.is_ok() && self.covers(domain, target) && tlsa.matches(&self.sent),
             _ => false,
         }
     }
@@ -169,10 +176,25 @@ mod tests {
         assert!(judged.note_dane("c.example", Ok(&[key("x.example", 3, &own[0])])));
         assert_eq!((judged.dane(), judged.check("c.example")), (Some("valid"), Ok(())));
         assert_eq!(judged.check("d.example"), Err(CertificateFault::Untrusted));
+        // Usage 0: an authority that leads to it, not just one that was sent.
+        let (own, other) = (chain("c.example"), chain("c.example"));
+        let mut judged = judge(&[own[0].clone(), own[1].clone(), other[1].clone()]);
+        judged.chain = Ok(());
+        assert!(judged.is_named_by("c.example", &[key("c.example", 0, &own[1])]));
+        for foreign in [&other[1], &own[0]] {
+            assert!(!judged.is_named_by("c.example", &[key("c.example", 0, foreign)]));
+        }
+        assert!(!judged.is_named_by("d.example", &[key("d.example", 0, &own[1])]));
         // A valid certificate for another name: usage 1 names the machine.
+        let mut judged = judge(&own);
         judged.chain = Ok(());
         assert!(judged.is_named_by("d.example", &[key("c.example", 1, &own[0])]));
         assert!(!judged.is_named_by("d.example", &[key("e.example", 1, &own[0])]));
         assert!(!judged.note_dane("d.example", Ok(&[])));
+        let keys = [key("c.example", 3, &own[0]), key("c.example", 2, &own[1])];
+        assert!(keys.iter().all(|key| judged.is_named_by("c.example", std::slice::from_ref(key))));
+        judged.forget_authorities();
+        assert!(judged.is_named_by("c.example", &keys[..1]));
+        assert!(!judged.is_named_by("c.example", &keys[1..]));
     }
 }

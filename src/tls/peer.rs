@@ -17,7 +17,7 @@ use super::names::sni_name;
 use super::pem::read_certificates;
 use super::provider::provider;
 use super::tlsa::Dane;
-use super::x509::{Leaf, fingerprint};
+use super::x509::{Leaf, fingerprint, link};
 use crate::config::S2sConfig;
 use crate::payload::datetime::Timestamp;
 
@@ -197,6 +197,13 @@ impl PeerCertificate {
     #[must_use]
     pub fn issuer_and_end(&self) -> Option<(&str, Timestamp)> {
         self.leaf.as_ref().map(|leaf| (leaf.issuer.as_str(), leaf.not_after))
+    }
+
+    /// The certificates that were sent, that of the server first: the subject and the issuer of each, and the end of its
+    /// validity.
+    #[must_use]
+    pub fn sent_chain(&self) -> Vec<(String, String, Timestamp)> {
+        self.sent.iter().filter_map(|one| link(one)).collect()
     }
 
     /// One that was signed by somebody who is trusted, or not, for these names.

@@ -81,6 +81,14 @@ impl KeyKind {
     }
 }
 
+/// The subject and the issuer of a certificate, as text for people, and the end of its validity. `None` if it cannot be read.
+pub(super) fn link(der: &[u8]) -> Option<(String, String, Timestamp)> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let end = certificate.validity().not_after.timestamp().saturating_mul(1_000_000);
+    let (subject, issuer) = (certificate.subject().to_string(), certificate.issuer().to_string());
+    Some((subject, issuer, Timestamp::from_micros(end)))
+}
+
 impl Leaf {
     /// Reads a certificate.
     ///

@@ -50,6 +50,15 @@ impl Authority {
         self.certify_until(domains, 2090)
     }
 
+    /// A certificate whose common name is this domain, and that has no other name.
+    pub(crate) fn certify_common_name(&self, domain: &str) -> Pair {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, domain);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Pair { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
     /// A certificate for these domains, until the beginning of this year.
     pub(crate) fn certify_until(&self, domains: &[&str], year: i32) -> Pair {
         let domains: Vec<_> = domains.iter().map(|domain| (*domain).to_owned()).collect();
@@ -169,6 +178,13 @@ impl TestServer {
         let user = BareJid::parse(&format!("{user}@{}", self.domain)).unwrap();
         let account = NewAccount { user, keys, created, admin: false };
         self.storage.accounts().create(&[account]).await.unwrap();
+    }
+
+    /// Applies the configuration anew, with these domains not to talk to.
+    pub(crate) fn deny(&self, domains: &[&str]) {
+        let mut config = self.config.clone();
+        config.s2s.deny = domains.iter().map(|domain| (*domain).to_owned()).collect();
+        self.server.reload(config).unwrap();
     }
 
     /// Ends, and begins again with what is stored.

@@ -18,11 +18,39 @@ pub(super) fn facts(facts: &[(&'static str, Value)]) -> Outcome {
 /// A value in the form for people.
 fn plain(value: &Value) -> String {
     match value {
-        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Array(values) => {
+            let between = if values.iter().any(Value::is_object) { "; " } else { ", " };
+            values.iter().map(plain).collect::<Vec<_>>().join(between)
+        }
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
-        Value::Number(_) | Value::Object(_) => value.to_string(),
+        Value::Number(_) => value.to_string(),
+        Value::Object(values) => {
+            let values = values.iter();
+            let values =
+                values.map(|(name, value)| format!("{}: {}", name.replace('_', " "), plain(value)));
+            values.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_value_has_a_form_for_people() {
+        let chain = json!([{ "subject": "a", "valid_until": "x" }, { "subject": "b", "valid_until": null }]);
+        for (value, text) in [
+            (json!(["a", true]), "a, yes"),
+            (json!([]), ""),
+            (chain, "subject: a, valid until: x; subject: b, valid until: -"),
+        ] {
+            assert_eq!(plain(&value), text);
+        }
     }
 }

@@ -20,7 +20,10 @@ impl Stream {
         let mut todo: std::collections::VecDeque<_> = actions.into_iter().collect();
         while let Some(action) = todo.pop_front() {
             match action {
-                Action::Open(header) => self.connection.open(&header),
+                Action::Open(header) => {
+                    self.connection.open(&header);
+                    self.keep_silent();
+                }
                 Action::Send(node) => self.flow.answer(&mut self.connection, &node),
                 Action::Restart => self.restart(),
                 Action::Secure => todo.extend(self.secure().await?),
@@ -45,7 +48,7 @@ impl Stream {
                     if self.machine.is_bidirectional() && self.sending.is_none() {
                         let link = self.servers.adopt(&pair, self.connection.peer);
                         self.sending = link.map(|link| (link, OnItsWay::default()));
-                        self.silent_until = Some(Instant::now() + SILENCE);
+                        self.keep_silent();
                         if self.machine.is_managed()
                             && let Some((_, on_its_way)) = &mut self.sending
                         {
@@ -53,7 +56,10 @@ impl Stream {
                         }
                     }
                 }
-                Action::Manage(Step::Resume(id)) => self.resume(&id).await,
+                Action::Manage(Step::Resume(id)) => {
+                    self.resume(&id).await;
+                    self.keep_silent();
+                }
                 Action::Manage(step) => self.manage(step).map_err(Some)?,
                 Action::Stanza(domain, frame) => {
                     self.silent_until = None;
@@ -65,7 +71,14 @@ impl Stream {
         }
         Ok(())
     }
+
+    /// Gives the peer time to say whether it acknowledges what we send on its stream: from when it can know that it may.
+    fn keep_silent(&mut self) {
+        if self.sending.is_some() {
+            self.silent_until = Some(Instant::now() + SILENCE);
+        }
+    }
 }
 
-/// For what a peer says after it is proven. One that acknowledges says so at once.
+/// For what a peer says after it is proven, and after the features that follow. One that acknowledges says so at once.
 const SILENCE: Duration = Duration::from_millis(500);

@@ -6,10 +6,10 @@ use crate::s2s::dialback;
 use crate::s2s::managed;
 use crate::xml::{Node, element};
 
-/// Before TLS: nothing but TLS (RFC 7590 §3.1).
+/// Before TLS: nothing but TLS (RFC 7590 §3.1), and what there will be after it (XEP-0288 §2.1).
 pub(super) fn plain() -> Node {
     let starttls = element("starttls").ns(ns::TLS).child(element("required"));
-    element("stream:features").child(starttls)
+    element("stream:features").child(starttls).child(element("bidi").ns(ns::BIDI_FEATURE))
 }
 
 /// Under TLS. `with_external`: the certificate of the peer is valid for its domain. Who proves itself by dialback gets no other

@@ -59,14 +59,17 @@ impl Stream {
     }
 
     /// What the peer has not taken, or not acknowledged, goes another way; or back, if the peer may have it.
-    async fn give_back(&mut self, is_lost: bool) {
+    async fn give_back(&mut self) {
         let Some((link, mut on_its_way)) = self.sending.take() else { return };
         let server = self.servers.server();
         // On the stream that takes its place, the peer is asked for what it has handled, by the id that it was told.
-        let previous = self.id.as_ref().and_then(|id| on_its_way.previous(id, &self.connection));
-        let doubtful = match is_lost && previous.is_none() {
-            true => on_its_way.take_doubtful(server, &self.connection),
-            false => Vec::new(),
+        let heard = self.lanes.handled.entered();
+        let id = self.id.as_ref();
+        let previous = id.and_then(|id| on_its_way.previous(id, heard, &self.connection));
+        // Otherwise nobody can know, however the stream has ended.
+        let doubtful = match &previous {
+            None => on_its_way.take_doubtful(server, &self.connection),
+            Some(_) => Vec::new(),
         };
         link.put_back(on_its_way.rest());
         link.set_previous(previous);
@@ -96,15 +99,14 @@ impl Stream {
             is_cut = on_its_way.is_cut(&self.connection);
             is_acknowledged = on_its_way.is_acknowledged();
         }
-        let is_lost = ended.is_none() && !self.machine.has_ended();
         // The peer may have a last word about it.
         if !is_acknowledged {
-            self.give_back(is_lost).await;
+            self.give_back().await;
         }
         if self.machine.is_leaving() && ended.is_none() && !is_cut {
             self.hear_out().await;
         }
-        self.give_back(is_lost).await;
+        self.give_back().await;
         self.lanes.finish().await;
         drop(self.counting.take());
         if !is_cut {

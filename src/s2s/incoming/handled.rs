@@ -33,7 +33,13 @@ pub(super) struct Place {
 impl Handled {
     /// What comes from now on is counted.
     pub(in crate::s2s) fn begin(&self) {
-        self.window.lock().is_on = true;
+        self.go_on_from(0);
+    }
+
+    /// The same, on a stream that takes the place of another one, on which so many have come.
+    pub(in crate::s2s) fn go_on_from(&self, handled: u32) {
+        let mut window = self.window.lock();
+        (window.is_on, window.handled) = (true, handled);
     }
 
     /// A stanza has come. `None` if it is not counted.

@@ -234,11 +234,6 @@ impl Incoming {
         smallvec![Action::Close(None)]
     }
 
-    /// Whether one of us has ended its stream in good order.
-    pub(super) fn has_ended(&self) -> bool {
-        matches!(self.state, State::Leaving | State::Over)
-    }
-
     /// Whether there may be more to hear, although we have ended our stream.
     pub(super) fn is_leaving(&self) -> bool {
         self.state == State::Leaving
@@ -271,6 +266,12 @@ impl Incoming {
     }
 
     pub(super) fn prove(&mut self, pair: Pair, proof: Proof) -> Action {
+        // The DNS may be asked about it for further domains, but hardly about its authorities if they are trusted.
+        if let Some(certificate) = self.certificate.as_mut().and_then(Arc::get_mut)
+            && certificate.own_fault(&pair.remote).is_none()
+        {
+            certificate.forget_authorities();
+        }
         if !self.proven.contains(&pair) {
             self.proven.push(pair.clone());
         }

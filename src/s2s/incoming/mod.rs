@@ -6,6 +6,7 @@ mod carry_out;
 mod features;
 mod finish;
 mod handled;
+mod hear;
 mod lanes;
 mod machine;
 mod manage;

@@ -153,7 +153,7 @@ impl Incoming {
         }
         // The signed DNS may know a certificate that is not valid otherwise.
         let is_missing = self.fault(&pair.remote) == Some(CertificateFault::Missing);
-        let may_be_named = self.rules.has_dane() && !is_missing;
+        let may_be_named = self.rules.has_dane(&pair.remote) && !is_missing;
         if !self.is_believed(&pair.remote) && !may_be_named {
             return Err(Condition::NotAuthorized);
         }
@@ -191,8 +191,8 @@ impl Incoming {
         self.rules.is_dialback_enough(domain) || self.is_certified(domain)
     }
 
-    /// The driver knows what has come of a key. If it is invalid, and nothing else was proven, the stream ends
-    /// (XEP-0220 §2.2.1).
+    /// The driver knows what has come of a key. If it is invalid, and nothing else was proven, the stream ends; otherwise the
+    /// peer gets an error (XEP-0220 §2.2.1).
     pub(super) fn checked(&mut self, pair: Pair, verdict: Verdict) -> Actions {
         if matches!(self.state, State::Header(_)) {
             // No stream is open on which it could be told.
@@ -206,6 +206,15 @@ impl Incoming {
         if self.state == State::Over {
             return Actions::new();
         }
+        let verdict = match verdict {
+            // It was denied meanwhile.
+            Verdict::Valid if !self.rules.may_talk(&pair.remote) => {
+                Verdict::Error(Condition::PolicyViolation)
+            }
+            // The other pairs stay proven (XEP-0220 §2.2.1).
+            Verdict::Invalid if !self.proven.is_empty() => Verdict::Error(Condition::Forbidden),
+            verdict => verdict,
+        };
         let told = Action::Send(dialback::result(&pair, verdict));
         if verdict != Verdict::Valid {
             self.failed_keys += 1;
@@ -218,12 +227,10 @@ impl Incoming {
         }
         match verdict {
             Verdict::Valid => smallvec![self.prove(pair, Proof::Dialback), told],
-            Verdict::Error(_) => smallvec![told],
+            Verdict::Error(_) | Verdict::Unreachable => smallvec![told],
             Verdict::Invalid => {
                 let mut actions: Actions = smallvec![told];
-                if self.proven.is_empty() {
-                    actions.extend(self.ended());
-                }
+                actions.extend(self.ended());
                 actions
             }
         }

@@ -1,24 +1,21 @@
 //! Serves a stream that another server has opened: carries out what the machine says, to the end of the connection.
 
-use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use smol_str::SmolStr;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
-use super::action::{Action, Actions};
+use super::action::Actions;
 use super::lanes::Lanes;
 use super::machine::Incoming;
 use crate::config::Config;
-use crate::host::stanza_log;
 use crate::listen::{Accepted, Counted};
-use crate::ns;
 use crate::s2s::announced_limits::OurLimits;
 use crate::s2s::counters::Counting;
 use crate::s2s::dialback::Verdict;
-use crate::s2s::failure::log_error_of_peer;
 use crate::s2s::flow::Flow;
 use crate::s2s::limits;
 use crate::s2s::link::Link;
@@ -31,8 +28,6 @@ use crate::stanza::{StreamCondition, StreamError};
 use crate::stream::channel::Channel;
 use crate::stream::connection::Connection;
 use crate::stream::exchange::Exchanged;
-use crate::stream::input::StreamEvent;
-use crate::xml::Frame;
 
 /// How a stream ends: with an error, or without.
 pub(super) type Ended = Option<StreamError>;
@@ -156,11 +151,12 @@ impl Stream {
             let link = self.sending.as_ref().map(|(link, _)| Arc::clone(link));
             let due = match self.machine.is_settled() {
                 false => self.due,
-                true => self.moved + self.config.s2s.idle * 2,
+                true => self.moved + self.idle(),
             };
             let may_read = self.flow.may_read(&self.connection);
-            let others = [self.ends_at, acknowledged_by, self.silent_until].into_iter().flatten();
-            let wakes_at = others.fold(due, Instant::min);
+            let owed_by = self.owed.wakes_at();
+            let others = [self.ends_at, acknowledged_by, owed_by, self.silent_until];
+            let wakes_at = others.into_iter().flatten().fold(due, Instant::min);
             let wakes_at = self.flow.wakes_at(&self.connection, wakes_at);
             let lanes = self.owed.is_any().then_some(&self.lanes);
             tokio::select! {
@@ -173,6 +169,7 @@ impl Stream {
                 }
                 () = entry.to_end() => return Ok(self.machine.leave()),
                 Some((pair, verdict)) = verdicts.recv() => {
+                    self.renew_rules();
                     return Ok(self.machine.checked(pair, verdict));
                 }
                 done = self.connection.exchange_if(may_read) => {
@@ -196,41 +193,10 @@ impl Stream {
         }
     }
 
-    /// What is to be done about the next thing that the peer has said; `None` if there is nothing.
-    fn hear(&mut self) -> Option<Actions> {
-        match self.connection.input.next_event() {
-            Ok(None) => None,
-            Ok(Some(StreamEvent::Header(header))) => Some(self.machine.header(&header)),
-            Ok(Some(StreamEvent::Element(frame))) => {
-                let claimed = self.machine.claimed().map(|pair| &*pair.remote);
-                log_error_of_peer(&frame, claimed, self.connection.peer);
-                let copy = stanza_log::is_on().then(|| frame.clone());
-                let actions = self.machine.element(frame);
-                if let Some(copy) = copy {
-                    self.note_refused(&copy, &actions);
-                }
-                Some(actions)
-            }
-            Ok(Some(StreamEvent::End)) => Some(self.machine.ended()),
-            Err(error) => {
-                let claimed = self.machine.claimed().map(|pair| &*pair.remote);
-                let condition = StreamError::from(error).condition;
-                stanza_log::note_refused(claimed, None, condition, Some(&error));
-                Some(self.machine.fail(error.into()))
-            }
-        }
-    }
-
-    /// Says in the log that the stream ends because of a stanza, or of what is none, if it does.
-    fn note_refused(&self, frame: &Frame, actions: &Actions) {
-        let Some(Action::Close(Some(error))) = actions.last() else { return };
-        let is_strange = error.condition == StreamCondition::UnsupportedStanzaType;
-        if frame.root().ns() != ns::CLIENT && !is_strange {
-            return;
-        }
-        let claimed = self.machine.claimed().map(|pair| &*pair.remote);
-        let reason = error.text.as_ref().map(|text| text as &dyn Display);
-        stanza_log::note_refused(claimed, Some(&frame.root()), error.condition, reason);
+    /// How long nothing may move before the stream is closed. If we send on it, before the peer may find it idle (XEP-0478 §4).
+    fn idle(&self) -> Duration {
+        let own = self.config.s2s.idle * 2;
+        self.machine.peer_limits().idle_of_sender().map_or(own, |earlier| own.min(earlier))
     }
 
     /// Whether more can be written for the peer, and until when it acknowledges what was written.

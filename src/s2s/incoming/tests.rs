@@ -102,6 +102,7 @@ fn nothing_but_tls_is_taken_before_tls() {
     let said = talk.said();
     assert_eq!(said[0], "open a.example");
     assert!(said[1].contains("<required/>") && !said[1].contains("EXTERNAL"), "{}", said[1]);
+    assert!(said[1].contains("<bidi xmlns='urn:xmpp:features:bidi'/>"), "{}", said[1]);
     talk.element("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
     assert_eq!(talk.said()[1], "secure");
     let actions = talk.machine.secured(valid());
@@ -200,7 +201,7 @@ fn a_certificate_that_is_not_valid_proves_nothing() {
         PeerCertificate::for_tests(&["d.example"], Ok(())),
         PeerCertificate::for_tests(&["c.example"], Err(CertificateFault::Expired)),
     ] {
-        let mut talk = Talk::new(Some(certificate), "");
+        let mut talk = Talk::new(Some(certificate), "dane = false");
         talk.header(OPEN);
         assert!(!talk.last().contains("EXTERNAL"));
         let auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
@@ -224,8 +225,10 @@ fn a_key_is_taken_only_when_the_domain_says_so() {
         assert!(talk.element(ask).last().contains("<not-acceptable"));
         let forged = "<db:result from='c.example' to='a.example' type='valid'/>";
         assert!(talk.element(forged).said().is_empty());
-        let forged = "<db:verify from='c.example' to='a.example' id='1' type='valid'/>";
-        assert!(talk.element(forged).said().is_empty());
+        for id in ["1".to_owned(), talk.machine.id().to_owned()] {
+            let verify = format!("<db:verify from='c.example' to='a.example' id='{id}'");
+            assert!(talk.element(&format!("{verify} type='valid'/>")).said().is_empty());
+        }
         let actions = talk.machine.checked(pair.clone(), Verdict::Valid);
         let said = talk.note(actions).said();
         assert_eq!(said[0], "proven c.example a.example dialback");
@@ -235,7 +238,9 @@ fn a_key_is_taken_only_when_the_domain_says_so() {
         talk.element("<db:result from='c.example' to='b.example'>key</db:result>").said();
         let other = Pair { local: "b.example".into(), ..pair.clone() };
         let actions = talk.machine.checked(other, Verdict::Invalid);
-        assert_eq!(talk.note(actions).said().len(), 1);
+        let said = talk.note(actions).said();
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains("type='error'") && said[0].contains("<forbidden"), "{said:?}");
         assert_eq!(talk.element(message).said(), ["message of c.example"]);
         talk.element("<message from='x@c.example' to='y@b.example'/>");
         assert_eq!(talk.last(), "invalid-from");
@@ -255,6 +260,21 @@ fn a_key_is_taken_only_when_the_domain_says_so() {
     assert_eq!(talk.element(ask).said(), ["verify c.example a.example key"]);
     let actions = talk.machine.checked(pair, Verdict::Valid);
     talk.note(actions);
+}
+
+#[test]
+fn who_is_denied_meanwhile_proves_nothing() {
+    let pair = Pair { local: "a.example".into(), remote: "c.example".into() };
+    let ask = "<db:result from='c.example' to='a.example'>key</db:result>";
+    let mut talk = Talk::secured(valid(), "");
+    talk.element(ask).said();
+    talk.machine.rules = Rules::for_tests("deny = 'c.example'");
+    let actions = talk.machine.checked(pair, Verdict::Valid);
+    assert!(talk.note(actions).last().contains("<policy-violation"));
+    assert!(!talk.machine.is_proven());
+    let auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
+    talk.element(auth).said();
+    assert_eq!(talk.header(OPEN).last(), "policy-violation");
 }
 
 #[test]
@@ -303,8 +323,12 @@ fn a_key_is_verified_if_the_dns_may_know_the_certificate() {
     assert_eq!(Talk::secured(valid(), "").element(ask).last(), "verify c.example a.example key");
     let said = Talk::secured(self_signed(), DIALBACK).element(ask).last();
     assert_eq!(said, "verify c.example a.example key");
-    let said = Talk::secured(PeerCertificate::none(), "").element(ask).last();
-    assert!(said.contains("<not-authorized"), "{said}");
+    // Who needs it and cannot have it is told at once.
+    let configured = "hosts = { 'c.example' = '192.0.2.1:7' }";
+    for (certificate, config) in [(PeerCertificate::none(), ""), (self_signed(), configured)] {
+        let said = Talk::secured(certificate, config).element(ask).last();
+        assert!(said.contains("<not-authorized"), "{said}");
+    }
 }
 
 #[test]
@@ -318,6 +342,11 @@ fn we_answer_for_our_own_keys() {
     };
     let answer = "<db:verify from='b.example' to='d.example' id='their stream' type='valid'/>";
     assert_eq!(ask("d.example", "b.example", &key), answer);
+    // A key that somebody has read, on another stream.
+    let replayed =
+        format!("<db:verify from='d.example' to='b.example' id='another'>{key}</db:verify>");
+    let said = Talk::secured(self_signed(), "").element(&replayed).last();
+    assert!(said.contains("type='invalid'"), "{said}");
     assert!(ask("d.example", "b.example", "other").contains("type='invalid'"));
     assert!(ask("d.example", "a.example", &key).contains("type='invalid'"));
     assert!(ask("e.example", "b.example", &key).contains("type='invalid'"));

@@ -54,9 +54,16 @@ impl Stream {
     pub(super) fn verify(&self, question: Question) {
         let (servers, verdict) = (Arc::clone(&self.servers), self.verdict.clone());
         let (stream, peer) = (self.machine.id().to_owned(), self.connection.peer.ip());
+        let ending = servers.server().tasks.ending();
         let task = async move {
             let Question { pair, key, certificate } = question;
-            let said = verify(&servers, &pair, stream, key, peer, certificate.as_deref()).await;
+            let asked = verify(&servers, &pair, stream, key, peer, certificate.as_deref());
+            let said = tokio::select! {
+                biased;
+                // The server does not wait for another one.
+                () = ending.cancelled() => return,
+                said = Box::pin(asked) => said,
+            };
             if said != Verdict::Valid {
                 tracing::info!(from = %pair.remote, to = %pair.local, ?said, "a key is not taken");
             }

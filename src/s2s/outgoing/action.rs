@@ -38,12 +38,14 @@ pub(in crate::s2s) enum Action {
 }
 
 /// What another server offers.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(in crate::s2s) struct Seen {
     /// A login by certificate.
     pub(in crate::s2s) has_external: bool,
     /// Dialback.
     pub(in crate::s2s) has_dialback: bool,
+    /// All its features, for people.
+    pub(in crate::s2s) features: Vec<String>,
 }
 
 /// How far stream management has come (XEP-0198).
@@ -61,10 +63,12 @@ pub(super) enum Management {
 /// What connects this stream with the previous one and with the next one (XEP-0198 §5).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Resumption {
-    /// The id of the previous stream, if not all was acknowledged on it.
-    pub(super) previous: Option<SmolStr>,
+    /// The id of the previous stream, if not all was acknowledged on it, and how much had come on it.
+    pub(super) previous: Option<(SmolStr, u32)>,
     /// How much the other server has handled on it.
     pub(super) handled: Option<u32>,
+    /// How much had come on it, if this stream takes its place.
+    pub(super) heard: Option<u32>,
     /// The id of this stream.
     pub(super) own: Option<SmolStr>,
 }

@@ -9,6 +9,7 @@ use smol_str::SmolStr;
 use super::action::{Action, Actions, Management, Purpose, Resumption};
 use crate::ns;
 use crate::s2s::announced_limits::{OurLimits, PeerLimits};
+use crate::s2s::dialback;
 use crate::s2s::failure::Failure;
 use crate::s2s::key::DialbackKey;
 use crate::s2s::pair::Pair;
@@ -29,7 +30,7 @@ pub(in crate::s2s) struct Outgoing {
     pub(super) id: SmolStr,
     /// What the other server has shown in the handshake; `None` before it.
     pub(super) certificate: Option<PeerCertificate>,
-    /// The features had dialback.
+    /// The header or the features had dialback.
     pub(super) has_dialback: bool,
     /// They had stream management, for after dialback.
     pub(super) has_management: bool,
@@ -43,6 +44,8 @@ pub(in crate::s2s) struct Outgoing {
     pub(super) management: Management,
     /// What is known of the previous stream.
     pub(super) resumption: Resumption,
+    /// Stanzas of the other server that have come before stanzas may be sent.
+    pub(super) early: Vec<Frame>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -104,6 +107,7 @@ impl Outgoing {
             peer_limits: PeerLimits::default(),
             management: Management::Off,
             resumption: Resumption::default(),
+            early: Vec::new(),
         }
     }
 
@@ -147,6 +151,7 @@ impl Outgoing {
             return self.fail(Failure::protocol("the other server speaks another protocol"));
         }
         self.id = header.id.as_deref().unwrap_or_default().into();
+        self.has_dialback = dialback::is_declared(header);
         self.state = State::Features(stage);
         Actions::new()
     }
@@ -183,6 +188,8 @@ impl Outgoing {
             State::Over => Actions::new(),
             State::Ready | State::Leaving if root.ns() == ns::SM => self.manage(&root),
             State::Resuming if root.is(ns::SM, "failed") => self.not_resumed(&root),
+            State::Resuming if root.is(ns::SM, "resumed") => self.went_on(&root),
+            State::Resuming if self.is_bidi && root.ns() == ns::CLIENT => self.keep(frame),
             State::Leaving if self.is_bidi && root.ns() == ns::CLIENT => self.stanza(frame),
             State::Leaving => Actions::new(),
             State::Ready if self.is_bidi && root.is(ns::DIALBACK, "verify") => self.verify(&root),

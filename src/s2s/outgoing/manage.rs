@@ -5,6 +5,7 @@ use smol_str::SmolStr;
 
 use super::action::{Action, Actions, Management};
 use super::machine::{Outgoing, State};
+use crate::s2s::failure::Failure;
 use crate::s2s::managed::{self, Step, Word};
 use crate::stanza::{Condition, StreamCondition};
 use crate::xml::ElementRef;
@@ -20,9 +21,19 @@ impl Outgoing {
         self.management == Management::On
     }
 
-    /// Sets the id of the previous stream, which was cut.
-    pub(in crate::s2s) fn follows(&mut self, id: Option<SmolStr>) {
-        self.resumption.previous = id;
+    /// Sets the id of the previous stream, which was cut, and how much had come on it.
+    pub(in crate::s2s) fn follows(&mut self, previous: Option<(SmolStr, u32)>) {
+        self.resumption.previous = previous;
+    }
+
+    /// Whether the answer about the previous stream is due. The other server has proven its domain.
+    pub(in crate::s2s) fn is_resuming(&self) -> bool {
+        self.state == State::Resuming
+    }
+
+    /// How much the other server has handled on the previous stream, and how much had come on it, if this stream takes its place.
+    pub(in crate::s2s) fn resumed(&self) -> Option<(u32, u32)> {
+        self.resumption.handled.zip(self.resumption.heard)
     }
 
     /// How much the other server has handled on the previous stream, in its own count.
@@ -35,13 +46,12 @@ impl Outgoing {
         self.resumption.own.as_ref()
     }
 
-    /// Asks for stream management; before that, how much was handled on the previous stream. Our own count of that stream
-    /// is 0, since nothing was counted that came on it.
+    /// Asks for stream management; before that, how much was handled on the previous stream.
     pub(super) fn begin_management(&mut self) -> Actions {
-        match self.resumption.previous.take() {
-            Some(id) => {
+        match &self.resumption.previous {
+            Some((id, heard)) => {
                 self.state = State::Resuming;
-                smallvec![Action::Send(managed::resume(&id, 0))]
+                smallvec![Action::Send(managed::resume(id, *heard))]
             }
             None => {
                 self.management = Management::Asked;
@@ -57,7 +67,23 @@ impl Outgoing {
         if let Some(Word::Failed(handled)) = managed::read(root) {
             self.resumption.handled = handled;
         }
+        self.resumption.previous = None;
         self.begin_management()
+    }
+
+    /// The other server resumes the previous stream: both counts go on, and so does its id (XEP-0198 §5).
+    pub(super) fn went_on(&mut self, root: &ElementRef<'_>) -> Actions {
+        let (Some(Word::Resumed(Some(handled))), Some((id, heard))) =
+            (managed::read(root), self.resumption.previous.take())
+        else {
+            return self
+                .fail(Failure::protocol("the other server resumes a stream without a count"));
+        };
+        self.resumption.handled = Some(handled);
+        self.resumption.heard = Some(heard);
+        self.resumption.own = Some(id);
+        self.management = Management::On;
+        self.ready()
     }
 
     /// An element of stream management.

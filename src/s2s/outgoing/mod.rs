@@ -1,6 +1,7 @@
 //! Streams that we open to other servers.
 
 mod action;
+mod features;
 mod machine;
 mod manage;
 mod open;
@@ -8,6 +9,6 @@ mod prove;
 #[cfg(test)]
 mod tests;
 
-pub(super) use action::{Action, Purpose};
+pub(super) use action::{Action, Actions, Purpose};
 pub(super) use machine::Outgoing;
 pub(super) use open::{Opened, open};

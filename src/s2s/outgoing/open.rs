@@ -58,8 +58,10 @@ pub(in crate::s2s) async fn open(
         own: servers.own_addresses(),
         handshake: config.limits.handshake,
     };
-    let targets = targets(&config.s2s, dns, &pair.remote).await?;
-    let Dialed { wire, peer, certificates } = Box::pin(dialer.dial(dns, &targets)).await?;
+    let targets = targets(&config.s2s, dns, &pair.remote).await;
+    let targets = targets.map_err(Failure::before_connected)?;
+    let dialed = Box::pin(dialer.dial(dns, &targets)).await;
+    let Dialed { wire, peer, certificates } = dialed.map_err(Failure::before_connected)?;
     let mut certificate = certificates.map(|chain| servers.certificates.judge(&chain));
     if let Some(certificate) = &mut certificate {
         let is_look = matches!(purpose, Purpose::Look);
@@ -73,7 +75,7 @@ pub(in crate::s2s) async fn open(
     // What was not acknowledged on the previous stream waits in front of everything else.
     let link = matches!(purpose, Purpose::Stanzas).then(|| servers.find(pair)).flatten();
     let mut machine = Outgoing::new(pair.clone(), purpose, rules, key, our_limits, certificate);
-    machine.follows(link.and_then(|link| link.previous_id()));
+    machine.follows(link.and_then(|link| link.previous()));
     match negotiate(servers, host, pair, &mut connection, &mut machine).await {
         Ok((verdict, seen)) => {
             connection.set_limits(limits::of_servers(&config));
@@ -100,6 +102,9 @@ async fn negotiate(
             Step::Answered(verdict) => return Ok((Some(verdict), None)),
             Step::Seen(seen) => return Ok((None, Some(seen))),
             Step::Goes => {}
+        }
+        if machine.is_resuming() {
+            connection.set_limits(limits::of_servers(&servers.server().config.load()));
         }
         actions = loop {
             match connection.input.next_event() {

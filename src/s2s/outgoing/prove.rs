@@ -5,6 +5,7 @@
 use smallvec::smallvec;
 
 use super::action::{Action, Actions, Purpose, Seen};
+use super::features::in_words;
 use super::machine::{Outgoing, State};
 use crate::auth;
 use crate::jid::Jid;
@@ -17,7 +18,7 @@ use crate::xml::{ElementRef, Frame, element};
 impl Outgoing {
     /// Checks that the server is the right one, or that dialback is enough for its domain. Only then it is told who we are.
     pub(super) fn under_tls(&mut self, features: &ElementRef<'_>) -> Actions {
-        self.has_dialback = dialback::is_offered(features);
+        self.has_dialback |= dialback::is_offered(features);
         self.has_management = features.has_child(ns::SM, "sm");
         let mechanisms = features.child(ns::SASL, "mechanisms");
         let has_external = mechanisms.is_some_and(|mechanisms| {
@@ -25,7 +26,8 @@ impl Outgoing {
         });
         if self.is_look() {
             self.state = State::Over;
-            return smallvec![Action::Seen(Seen { has_external, has_dialback: self.has_dialback })];
+            let (has_dialback, features) = (self.has_dialback, in_words(features));
+            return smallvec![Action::Seen(Seen { has_external, has_dialback, features })];
         }
         let remote = &self.pair.remote;
         let certificate = self.certificate.as_ref();
@@ -77,6 +79,21 @@ impl Outgoing {
         smallvec![Action::Stanza(frame)]
     }
 
+    /// Keeps a stanza that comes while we wait for the answer about the previous stream.
+    pub(super) fn keep(&mut self, frame: Frame) -> Actions {
+        let bytes: usize = self.early.iter().map(|early| early.bytes().len()).sum();
+        if self.early.len() >= MOST_EARLY || bytes >= MOST_EARLY_BYTES {
+            return self.fail(Failure::protocol("the other server sends much before it answers"));
+        }
+        self.early.push(frame);
+        Actions::new()
+    }
+
+    /// What is to be done about the stanzas that were kept, now that stanzas may be sent.
+    pub(in crate::s2s) fn kept(&mut self) -> Vec<Actions> {
+        std::mem::take(&mut self.early).into_iter().map(|frame| self.stanza(frame)).collect()
+    }
+
     /// The other server asks whether we have made a key, on a stream of ours.
     pub(super) fn verify(&self, root: &ElementRef<'_>) -> Actions {
         let (Some(pair), Some(stream), None) = (pair_of(root), root.attr("id"), root.attr("type"))
@@ -96,7 +113,7 @@ impl Outgoing {
         match pair_of(root).filter(|_| root.attr("type").is_none()) {
             None => Actions::new(),
             Some(pair) => {
-                let error = Verdict::Error(Condition::NotAcceptable);
+                let error = Verdict::Error(Condition::ResourceConstraint);
                 smallvec![Action::Send(dialback::result(&pair, error))]
             }
         }
@@ -129,7 +146,7 @@ impl Outgoing {
                 condition: Condition::InternalServerError,
                 ..Failure::of_pair("the other server takes our key for a wrong one")
             }),
-            Some(Verdict::Error(_)) => {
+            Some(Verdict::Error(_) | Verdict::Unreachable) => {
                 let why = "the other server could not check who we are";
                 self.fail(Failure { is_permanent: false, ..Failure::of_pair(why) })
             }
@@ -151,3 +168,7 @@ impl Outgoing {
         }
     }
 }
+
+/// Stanzas that are kept, and the bytes after which no further one is.
+const MOST_EARLY: usize = 256;
+const MOST_EARLY_BYTES: usize = 4 << 20;

@@ -51,7 +51,11 @@ impl Talk {
     }
 
     fn header(&mut self) -> &mut Self {
-        let actions = self.machine.header(&header(OPEN.as_bytes()).unwrap());
+        self.header_of(OPEN)
+    }
+
+    fn header_of(&mut self, text: &str) -> &mut Self {
+        let actions = self.machine.header(&header(text.as_bytes()).unwrap());
         self.note(actions)
     }
 
@@ -162,8 +166,27 @@ fn if_the_certificate_is_not_taken_a_key_is_sent() {
     let mut talk = ready();
     talk.element("<db:result from='c.example' to='a.example' type='error'/>");
     assert!(talk.last().starts_with("remote-server-timeout"));
-    let mut talk = Talk::secured(Purpose::Stanzas, None, "", "<s:features/>");
-    assert!(talk.last().starts_with("remote-server-timeout"));
+}
+
+#[test]
+fn the_header_says_whether_there_is_dialback() {
+    let undeclared = OPEN.replace("xmlns:db='jabber:server:dialback' ", "");
+    for (text, features, is_there) in [
+        (OPEN, DIALBACK, true),
+        // The feature says that errors are known.
+        (OPEN, "<s:features/>", true),
+        (&undeclared, DIALBACK, true),
+        (&undeclared, "<s:features/>", false),
+    ] {
+        let certificate = || Some(PeerCertificate::for_tests(&["c.example"], Ok(())));
+        let mut talk = Talk::new(Purpose::Stanzas, certificate(), "");
+        let said = talk.header_of(text).element(features).last();
+        assert_eq!(said.starts_with("<db:result "), is_there, "{text} {features}: {said}");
+        assert_eq!(said.starts_with("remote-server-timeout"), !is_there, "{said}");
+        let mut talk = Talk::new(Purpose::Look, certificate(), "");
+        let said = talk.header_of(text).element(features).last();
+        assert!(said.contains(&format!("has_dialback: {is_there}")), "{said}");
+    }
 }
 
 #[test]
@@ -224,7 +247,7 @@ fn on_a_bidirectional_stream_stanzas_of_its_pair_come_back() {
     }
     let mut talk = ready();
     talk.element("<db:result from='d.example' to='a.example'>key</db:result>");
-    assert!(talk.last().contains("<not-acceptable"));
+    assert!(talk.last().contains("<resource-constraint"));
     talk.element("<db:verify from='c.example' to='a.example' id='1'>key</db:verify>");
     assert!(talk.last().contains("type='invalid'"));
     talk.element("<db:verify from='c.example' to='a.example' id='1' type='valid'/>");
@@ -279,16 +302,64 @@ fn acknowledgements_are_asked_for_after_the_login() {
     // A stream before this one was cut.
     for (answer, handled) in [("failed h='3'", Some(3)), ("failed", None)] {
         let mut talk = Talk::secured(Purpose::Stanzas, None, "", EXTERNAL);
-        talk.machine.follows(Some("s1".into()));
+        talk.machine.follows(Some(("s1".into(), 5)));
         talk.element("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").header().said();
         talk.element(&format!("<s:features>{sm}</s:features>"));
-        assert_eq!(talk.said(), ["<resume xmlns='urn:xmpp:sm:3' h='0' previd='s1'/>"]);
+        assert_eq!(talk.said(), ["<resume xmlns='urn:xmpp:sm:3' h='5' previd='s1'/>"]);
         talk.element(&element(answer));
+        assert_eq!(talk.machine.resumed(), None);
         assert_eq!(talk.last(), "ready");
         assert_eq!(talk.machine.handled_before(), handled);
         talk.element("<enabled xmlns='urn:xmpp:sm:3' id='s2' resume='true'/>");
         assert_eq!(talk.machine.own_id().map(|id| id.as_str()), Some("s2"));
     }
+}
+
+/// It has asked about the stream `s1`, on which five stanzas have come.
+fn resuming() -> Talk {
+    let bidi = EXTERNAL.replace("<dialback", "<bidi xmlns='urn:xmpp:features:bidi'/><dialback");
+    let mut talk = Talk::secured(Purpose::Stanzas, None, "", &bidi);
+    talk.machine.follows(Some(("s1".into(), 5)));
+    talk.element("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").header();
+    talk.element("<s:features><sm xmlns='urn:xmpp:sm:3'/></s:features>");
+    assert_eq!(talk.last(), "<resume xmlns='urn:xmpp:sm:3' h='5' previd='s1'/>");
+    assert!(talk.machine.is_resuming());
+    talk
+}
+
+#[test]
+fn a_stream_may_be_resumed() {
+    let mut talk = resuming();
+    talk.element("<resumed xmlns='urn:xmpp:sm:3' previd='s1' h='3'/>");
+    assert_eq!(talk.said(), ["ready"], "it is not enabled again");
+    assert_eq!(talk.machine.resumed(), Some((3, 5)));
+    assert_eq!(talk.machine.handled_before(), Some(3));
+    assert_eq!(talk.machine.own_id().map(|id| id.as_str()), Some("s1"));
+    assert!(talk.machine.is_managed());
+    assert_eq!(talk.element("<r xmlns='urn:xmpp:sm:3'/>").last(), "Asked");
+    assert!(talk.element("<enabled xmlns='urn:xmpp:sm:3'/>").said().is_empty());
+    let said = resuming().element("<resumed xmlns='urn:xmpp:sm:3' previd='s1'/>").last();
+    assert!(said.ends_with("without a count"), "{said}");
+}
+
+#[test]
+fn what_comes_before_the_answer_about_the_previous_stream_is_kept() {
+    let message = |from: &str| format!("<message from='{from}' to='y@a.example'/>");
+    let failed = "<failed xmlns='urn:xmpp:sm:3'/>";
+    let mut talk = resuming();
+    assert!(talk.element(&message("x@c.example")).said().is_empty());
+    assert!(talk.element(&message("x@d.example")).said().is_empty());
+    assert_eq!(talk.element(failed).last(), "ready");
+    for actions in talk.machine.kept() {
+        talk.note(actions);
+    }
+    assert_eq!(talk.said(), ["message", "close invalid-from"]);
+    assert!(talk.machine.kept().is_empty());
+    let mut talk = resuming();
+    for _ in 0..256 {
+        assert!(talk.element(&message("x@c.example")).said().is_empty());
+    }
+    assert!(talk.element(&message("x@c.example")).last().ends_with("before it answers"));
 }
 
 #[test]

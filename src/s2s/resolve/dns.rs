@@ -123,6 +123,10 @@ impl Resolve for Dns {
     async fn keys(&self, domain: &str) -> Result<Vec<ServerKey>, &'static str> {
         self.signed_keys(domain).await
     }
+
+    fn has_keys(&self) -> bool {
+        self.validating.is_some()
+    }
 }
 
 /// The keys of the DNS root. `None` if the file cannot be used.

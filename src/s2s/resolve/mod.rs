@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use crate::tls::ServerKey;
 
 pub use dns::Dns;
-pub(super) use targets::targets;
+pub(super) use targets::{ip_of, targets};
 
 /// Asks the DNS. A table in tests.
 #[async_trait]
@@ -36,6 +36,11 @@ pub trait Resolve: Send + Sync {
     /// Why there are none, in words that continue "the certificate is not known by DANE".
     async fn keys(&self, _domain: &str) -> Result<Vec<ServerKey>, &'static str> {
         Err("there is no signed DNS")
+    }
+
+    /// Whether [`Resolve::keys`] may tell any: signatures can be checked.
+    fn has_keys(&self) -> bool {
+        false
     }
 }
 

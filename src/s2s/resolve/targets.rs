@@ -59,7 +59,7 @@ pub(in crate::s2s) async fn targets(
 }
 
 /// The IP address, if the domain is one (RFC 7622 §3.2).
-fn ip_of(domain: &str) -> Option<std::net::IpAddr> {
+pub(in crate::s2s) fn ip_of(domain: &str) -> Option<std::net::IpAddr> {
     let bare = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     bare.unwrap_or(domain).parse().ok()
 }

@@ -26,10 +26,13 @@ impl Stream<'_> {
         if matches!(ended, Ended::Asked | Ended::Idle) && is_heard && !is_cut {
             self.hear_out().await;
         }
+        let heard = self.lanes.as_ref().map_or(0, |lanes| lanes.handled.entered());
         let id = self.machine.own_id();
-        let previous = id.and_then(|id| self.on_its_way.previous(id, &self.connection));
-        // Without the id of the stream, it cannot be asked later how much it has handled.
-        let doubtful = match ended == Ended::Lost && id.is_none() {
+        let previous = id.and_then(|id| self.on_its_way.previous(id, heard, &self.connection));
+        // Without the id of the stream, it cannot be asked later how much it has handled. One that acknowledges has told all when
+        // it ends its stream; what it has not told, nobody knows.
+        let is_doubtful = ended == Ended::Lost || self.machine.is_managed();
+        let doubtful = match is_doubtful && id.is_none() {
             true => self.on_its_way.take_doubtful(self.servers.server(), &self.connection),
             false => Vec::new(),
         };
@@ -78,7 +81,7 @@ impl Stream<'_> {
         self.connection.end_ours();
         self.machine.leave();
         let to_the_end = async {
-            while self.hear().await.is_none() {
+            while self.hear().await.is_ok() {
                 if self.connection.exchange().await == Exchanged::Lost {
                     return;
                 }
