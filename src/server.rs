@@ -49,7 +49,7 @@ pub enum StartError {
 /// The ports on which one cannot listen now. Opens all ports for a moment.
 #[must_use]
 pub fn refused_ports(listen: &ListenConfig) -> Vec<Refused> {
-    listen::bind(&LISTENERS, listen).err().unwrap_or_default()
+    listen::bind(LISTENERS, listen).err().unwrap_or_default()
 }
 
 impl Server {

@@ -108,7 +108,7 @@ section! {
 type Listener = (&'static str, &'static str, fn(&ListenConfig) -> &[SocketAddr]);
 
 /// All of them: the only table of them here. `src/server/listeners.rs` says what serves each.
-const LISTENERS: [Listener; 10] = [
+const LISTENERS: &[Listener] = &[
     ("c2s", "clients with STARTTLS", |listen| &listen.c2s),
     ("c2s_tls", "clients with TLS", |listen| &listen.c2s_tls),
     ("s2s", "other servers with STARTTLS", |listen| &listen.s2s),
@@ -153,7 +153,8 @@ pub(super) const COMPONENTS: u16 = 5347;
 
 /// Refuses one address for two protocols.
 pub(super) fn check(listen: &ListenConfig, fields: &Fields<'_>, problems: &mut Problems<'_>) {
-    let listeners = LISTENERS.map(|(name, _, addresses)| (name, addresses(listen)));
+    let addresses = |(name, _, of): &Listener| (*name, of(listen));
+    let listeners: Vec<_> = LISTENERS.iter().map(addresses).collect();
     for (i, (later, theirs)) in listeners.iter().enumerate() {
         for (earlier, ours) in &listeners[..i] {
             let pairs = ours.iter().flat_map(|a| theirs.iter().map(move |b| (a, b)));

@@ -18,7 +18,7 @@ use crate::tls::Purpose;
 pub type Listener = listen::Listener<Services>;
 
 /// All listeners, in the order in which logs and `status` name them.
-pub static LISTENERS: [Listener; 10] = [
+pub static LISTENERS: &[Listener] = &[
     Listener {
         name: "starttls",
         option: "listen.c2s",
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn proxies_can_begin_with_a_header_on_each_of_them() {
         let none = Config::parse("", "test").unwrap();
-        for listener in &LISTENERS {
+        for listener in LISTENERS {
             let option = listener.option.strip_prefix("listen.").unwrap();
             let text = format!("[listen]\nproxy_protocol = \"{option}\"\n");
             let config = Config::parse(&text, "test").unwrap();

@@ -49,7 +49,7 @@ impl Server {
         clock: Clock,
         tasks: Tasks,
     ) -> Result<Self, StartError> {
-        let sockets = listen::bind(&LISTENERS, &config.open_ports()).map_err(StartError::Listen)?;
+        let sockets = listen::bind(LISTENERS, &config.open_ports()).map_err(StartError::Listen)?;
         let certificates = Certificates::load(&config, &clock)?;
         let mut registry = Registry::of(features, &config);
         registry.enter_commands(COMMANDS);
