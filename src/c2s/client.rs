@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::negotiation::SettingsCache;
 use crate::auth::Verifier;
 use crate::host::ServerState;
 use crate::listen::{Accepted, Counted};
@@ -19,9 +20,21 @@ pub struct C2s {
     pub verifier: Arc<Verifier>,
     /// Certificates by name.
     pub certificates: Arc<Certificates>,
+    /// The settings of negotiations.
+    pub(super) settings: SettingsCache,
 }
 
 impl C2s {
+    /// Serves the clients of this router's server.
+    #[must_use]
+    pub fn new(
+        router: Arc<Router>,
+        verifier: Arc<Verifier>,
+        certificates: Arc<Certificates>,
+    ) -> Self {
+        Self { router, verifier, certificates, settings: SettingsCache::default() }
+    }
+
     /// What all tasks of the server share.
     #[must_use]
     pub fn server(&self) -> &Arc<ServerState> {

@@ -73,8 +73,7 @@ impl Server {
         drop(state.tasks.spawn("dropped-sessions", dropped));
         c2s::restore(&router).await?;
         discard_uploads(&state).await;
-        let c2s =
-            C2s { router: Arc::clone(&router), verifier, certificates: Arc::clone(&certificates) };
+        let c2s = C2s::new(Arc::clone(&router), verifier, Arc::clone(&certificates));
         let servers = servers(&router, &certificates).await?;
         let services = Services::new(Arc::new(c2s), servers);
         drop(state.tasks.spawn("goodbye", c2s::say_goodbye(Arc::clone(&state))));

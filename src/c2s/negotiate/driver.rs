@@ -8,7 +8,7 @@ use super::deadline::Deadline;
 use crate::auth::{Exchange, MechanismName, Offer, PasswordKey, TlsFacts};
 use crate::c2s::client::C2s;
 use crate::c2s::negotiation::{Action, Actions, Negotiation, Stage};
-use crate::config::LimitsConfig;
+use crate::config::{Config, LimitsConfig};
 use crate::modules::register::{self, Answered, Stranger};
 use crate::session::Session;
 use crate::stanza::{Iq, IqKind, StreamCondition, StreamError};
@@ -27,7 +27,8 @@ pub(super) type Failed = Option<StreamError>;
 pub(super) struct Driver<'a> {
     pub(super) c2s: &'a C2s,
     pub(super) connection: &'a mut Connection,
-    pub(super) limits: LimitsConfig,
+    /// The configuration when the connection began.
+    pub(super) config: Arc<Config>,
     /// The SASL exchange that has begun and not ended.
     pub(super) exchange: Option<Box<Exchange>>,
     /// When there must be a session.
@@ -57,13 +58,14 @@ pub(super) struct Driver<'a> {
 impl<'a> Driver<'a> {
     pub(super) fn new(
         c2s: &'a C2s,
+        config: Arc<Config>,
         connection: &'a mut Connection,
         session_due: &'a Deadline,
     ) -> Self {
         Self {
             c2s,
             connection,
-            limits: c2s.server().config.load().limits.clone(),
+            config,
             exchange: None,
             session_due,
             login_due: None,
@@ -187,11 +189,12 @@ impl<'a> Driver<'a> {
         match action {
             Action::Open(header) => self.connection.open(&header),
             Action::Send(node) => self.connection.send(&node),
+            Action::Features(node) => self.connection.send(&node),
             Action::Register(iq) => self.register(machine.domain(), &iq).await,
             Action::Forget => self.exchange = None,
             Action::Restart(stage) => self.restart(stage),
             Action::Authenticated => {
-                self.connection.set_limits(after_auth(&self.limits));
+                self.connection.set_limits(after_auth(&self.config.limits));
                 self.login_due = None;
             }
             other => return Some(other),
@@ -209,7 +212,7 @@ impl<'a> Driver<'a> {
         let handshaker = Handshaker {
             certificates: &self.c2s.certificates,
             metrics: &self.c2s.server().metrics,
-            limit: self.limits.handshake,
+            limit: self.config.limits.handshake,
         };
         let secured = handshaker.secure(wire, Purpose::StartTls, Some(domain)).await;
         let (wire, tls) = secured.ok_or(None)?;
@@ -230,7 +233,7 @@ impl<'a> Driver<'a> {
         let stranger = Stranger { domain, peer, invitation };
         let Answered { answer, contacts } = register::of_stranger(server, stranger, request).await;
         if request.kind == IqKind::Set && !answer.is_error() {
-            self.session_due.registered(self.limits.negotiation);
+            self.session_due.registered(self.config.limits.negotiation);
         }
         if let Some((inviter, user)) = contacts {
             self.c2s.router.befriend(&inviter, &user).await;
@@ -240,8 +243,8 @@ impl<'a> Driver<'a> {
 
     fn restart(&mut self, stage: Stage) {
         let limits = match stage {
-            Stage::Authenticated => after_auth(&self.limits),
-            Stage::Plain | Stage::Secured => before_auth(&self.limits),
+            Stage::Authenticated => after_auth(&self.config.limits),
+            Stage::Plain | Stage::Secured => before_auth(&self.config.limits),
         };
         self.connection.restart(limits);
         if stage == Stage::Authenticated {

@@ -18,7 +18,7 @@ impl Driver<'_> {
         initial: Option<&[u8]>,
         token: Option<TokenLogin>,
     ) -> Result<Step, SaslError> {
-        self.login_due = Some(Instant::now() + self.limits.authentication);
+        self.login_due = Some(Instant::now() + self.config.limits.authentication);
         self.revocations = self.c2s.server().sessions.revocations().count();
         let offer = machine.offer().ok_or(SaslError::EncryptionRequired)?;
         let exchange =
@@ -37,7 +37,7 @@ impl Driver<'_> {
         let guesses = &self.c2s.server().budgets.guesses;
         let by_address = self.c2s.server().config.load().auth.slow_addresses;
         // Two thirds, so that the answer comes before the deadline.
-        let longest = self.limits.authentication * 2 / 3;
+        let longest = self.config.limits.authentication * 2 / 3;
         if by_address && exchange.user().is_none() && guesses.is_full(peer.ip(), longest) {
             return Err(SaslError::TemporaryAuthFailure);
         }

@@ -7,12 +7,14 @@ mod login;
 mod session;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::client::{C2s, StartState};
 use super::last_words::note_stream_error;
-use super::negotiation::{Action, Actions, Limits, Negotiation, Settings};
+use super::negotiation::{Action, Actions, FeatureCache, Limits, Negotiation, Settings};
 use super::run::Start;
 use crate::auth::{TlsFacts, TlsVersion};
+use crate::config::Config;
 use crate::host::stanza_log;
 use crate::modules::{carbons, disco};
 use crate::ns;
@@ -44,7 +46,7 @@ pub(super) async fn negotiate(
     let limits = &config.limits;
     let (stopping, deadline) = (server.tasks.stopping(), Deadline::new(limits.negotiation));
     let mut connection = Connection::new(channel, peer, before_auth(limits), limits.write);
-    let mut driver = Driver::new(c2s, &mut connection, &deadline);
+    let mut driver = Driver::new(c2s, Arc::clone(&config), &mut connection, &deadline);
     let negotiated = tokio::select! {
         biased;
         negotiated = to_session(&mut driver, start) => negotiated,
@@ -81,7 +83,9 @@ async fn to_session(driver: &mut Driver<'_>, start: StartState) -> Result<Sessio
             Some(driver.offer(tls, &TlsFacts { version, ..TlsFacts::default() }))
         }
     };
-    let mut machine = Negotiation::new(settings(driver.c2s), offer);
+    let c2s = driver.c2s;
+    let settings = c2s.settings.of(&driver.config, || settings(c2s, &driver.config));
+    let mut machine = Negotiation::new(settings, offer);
     loop {
         while let Some(event) = driver.next_event() {
             let actions = match &event {
@@ -119,8 +123,7 @@ fn note_refused(
     }
 }
 
-fn settings(c2s: &C2s) -> Settings {
-    let config = c2s.server().config.load();
+fn settings(c2s: &C2s, config: &Config) -> Settings {
     let limits = &config.limits;
     let idle = limits.silence + limits.ping_answer;
     Settings {
@@ -133,5 +136,6 @@ fn settings(c2s: &C2s) -> Settings {
         failures: config.auth.failures_per_connection,
         resumption: !limits.resume.is_zero(),
         bind_features: vec![carbons::NS, ns::CSI, ns::SM],
+        features: FeatureCache::default(),
     }
 }

@@ -75,10 +75,10 @@ impl Driver<'_> {
             newest_seen: None,
             restored: None,
         };
-        let bounds =
-            MailboxLimits { stanzas: self.limits.inbox_stanzas, bytes: self.limits.inbox_bytes };
+        let limits = &self.config.limits;
+        let bounds = MailboxLimits { stanzas: limits.inbox_stanzas, bytes: limits.inbox_bytes };
         let table = Arc::clone(&self.c2s.server().sessions);
-        let session = Session::open(table, jid, facts, bounds, self.limits.sessions_per_account);
+        let session = Session::open(table, jid, facts, bounds, limits.sessions_per_account);
         session.note_seen(self.c2s.server().storage.archive().horizon());
         let (jid, peer) = (session.handle().jid(), self.connection.peer);
         self.c2s.server().metrics.sessions.inc();

@@ -1,9 +1,7 @@
-//! What a negotiation asks of its driver, how far a stream has come, and what does not change meanwhile.
+//! What a negotiation asks of its driver, and how far a stream has come.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::profile::Inline;
@@ -21,6 +19,8 @@ pub(crate) enum Action {
     Open(StreamHeader),
     /// Write this element.
     Send(Node),
+    /// Write these stream features.
+    Features(Arc<Node>),
     /// Find the mechanisms with which this account can be used (XEP-0388 §2.1); then report
     /// [`Negotiation::mechanisms_found`].
     FindMechanisms(BareJid),
@@ -77,36 +77,4 @@ pub(crate) enum Stage {
     Secured,
     /// Authenticated: nothing but bind.
     Authenticated,
-}
-
-/// What clients are told of limits (XEP-0478).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// The largest stanza, in bytes.
-    pub(crate) bytes: usize,
-    /// The silence after which a connection is given up.
-    pub(crate) idle: Duration,
-}
-
-/// What does not change during a negotiation.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    /// The served domains. The first one is the default.
-    pub(crate) domains: Vec<String>,
-    /// The limits that are told before authentication.
-    pub(crate) limits_before_auth: Limits,
-    /// The limits that are told after authentication.
-    pub(crate) limits: Limits,
-    /// The capabilities of the domains (XEP-0115 §6.3, XEP-0390 §5.2).
-    pub(crate) caps: Arc<FxHashMap<String, Vec<Node>>>,
-    /// Clients may register accounts (XEP-0077), under TLS: all, or those with an invitation.
-    pub(crate) registration: bool,
-    /// Clients may show the token of an invitation (XEP-0445), under TLS.
-    pub(crate) invitations: bool,
-    /// How many failed logins close the stream (RFC 6120 §6.4.5).
-    pub(crate) failures: u32,
-    /// Sessions can be resumed (XEP-0198 §5).
-    pub(crate) resumption: bool,
-    /// The features that a client can enable when it binds a session (XEP-0386 §3.1).
-    pub(crate) bind_features: Vec<&'static str>,
 }

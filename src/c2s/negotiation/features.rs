@@ -1,25 +1,37 @@
-//! What is offered at each stage of a stream (RFC 6120 §4.3).
+//! What is offered at each stage of a stream (RFC 6120 §4.3). What was made once is made no second time, see
+//! [`super::feature_cache`].
+
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest as _, Sha256};
+use smol_str::SmolStr;
 
-use super::action::{Limits, Settings};
+use super::feature_cache::SessionState;
 use super::profile::{NS_BIND, NS_FAST, NS_IAP, NS_UPGRADE, OPAQUE};
+use super::settings::{Limits, Settings};
 use crate::auth::{MechanismName, Offer, UPGRADES, upgrade_name};
 use crate::ns;
 use crate::xml::{Node, element};
 
 /// Before TLS: nothing but STARTTLS, which is required (RFC 6120 §5.3.1).
-pub(super) fn plain() -> Node {
-    let starttls = element("starttls").ns(ns::TLS).child(element("required"));
-    element("stream:features").child(starttls)
+pub(super) fn plain() -> Arc<Node> {
+    static FEATURES: LazyLock<Arc<Node>> = LazyLock::new(|| {
+        let starttls = element("starttls").ns(ns::TLS).child(element("required"));
+        Arc::new(element("stream:features").child(starttls))
+    });
+    Arc::clone(&FEATURES)
 }
 
 /// Before authentication: mechanisms (RFC 6120 §6.4.1), types of channel binding (XEP-0440 §3), limits,
-/// and registration of accounts if it is open or there are invitations (XEP-0077 §7, XEP-0445 §3). Returns also their version, which a client repeats if
-/// it logs in before it has read them (XEP-0509 §2).
-pub(super) fn secured(offer: &Offer, settings: &Settings) -> (Node, String) {
+/// and registration of accounts if it is open or there are invitations (XEP-0077 §7, XEP-0445 §3). Returns also their
+/// version, which a client repeats if it logs in before it has read them (XEP-0509 §2).
+pub(super) fn secured(offer: &Offer, settings: &Settings) -> (Arc<Node>, SmolStr) {
+    settings.features.before_login(offer, || before_login(offer, settings))
+}
+
+fn before_login(offer: &Offer, settings: &Settings) -> (Node, SmolStr) {
     let mechanisms = offer.mechanisms().iter().map(|m| element("mechanism").text(m.as_str()));
     let mut features = element("stream:features")
         .child(element("mechanisms").ns(ns::SASL).children(mechanisms))
@@ -58,28 +70,28 @@ fn authentication(offer: &Offer, settings: &Settings) -> Node {
     element("authentication").ns(ns::SASL2).children(mechanisms).child(inline).children(upgrades)
 }
 
-/// After authentication: bind (RFC 6120 §7.4), and what a client can use once it is bound.
-pub(super) fn authenticated(limits: Limits, caps: Vec<Node>) -> Node {
-    let bind = element("bind").ns(ns::BIND).child(element("required"));
-    let session = element("session").ns(ns::SESSION).child(element("optional"));
-    with_session(element("stream:features").child(bind).child(session), true, limits, caps)
+/// After authentication: bind (RFC 6120 §7.4), and what a client can use once it is bound. If a session was bound
+/// together with the login (XEP-0386), only what is left to be used (XEP-0388 §2.6.1): a client that finds what it has
+/// already would ask for it again.
+pub(super) fn authenticated(settings: &Settings, domain: &str, session: SessionState) -> Arc<Node> {
+    settings.features.after_login(domain, session, || after_login(settings, domain, session))
 }
 
-/// When a session was bound together with the login (XEP-0386): what is left to be used (XEP-0388 §2.6.1).
-/// A client that finds what it has already would ask for it again.
-pub(super) fn bound(is_managed: bool, limits: Limits, caps: Vec<Node>) -> Node {
-    with_session(element("stream:features"), !is_managed, limits, caps)
-}
-
-fn with_session(features: Node, with_sm: bool, limits: Limits, caps: Vec<Node>) -> Node {
-    let sm = with_sm.then(|| element("sm").ns(ns::SM));
+fn after_login(settings: &Settings, domain: &str, session: SessionState) -> Node {
+    let mut features = element("stream:features");
+    if session == SessionState::None {
+        features = features
+            .child(element("bind").ns(ns::BIND).child(element("required")))
+            .child(element("session").ns(ns::SESSION).child(element("optional")));
+    }
+    let sm = (session != SessionState::Managed).then(|| element("sm").ns(ns::SM));
     features
         .child(element("ver").ns(ROSTER_VERSIONING))
         .child(element("sub").ns(PRE_APPROVAL))
         .children(sm)
         .child(element("csi").ns(ns::CSI))
-        .child(told(limits))
-        .children(caps)
+        .child(told(settings.limits))
+        .children(settings.caps.get(domain).cloned().unwrap_or_default())
 }
 
 /// XEP-0478.
@@ -91,8 +103,8 @@ fn told(limits: Limits) -> Node {
 }
 
 /// A text that changes with what is offered.
-fn version_of(features: &Node) -> String {
-    STANDARD_NO_PAD.encode(&Sha256::digest(features.to_bytes())[..VERSION_BYTES])
+fn version_of(features: &Node) -> SmolStr {
+    STANDARD_NO_PAD.encode(&Sha256::digest(features.to_bytes())[..VERSION_BYTES]).into()
 }
 
 /// Bytes of the hash in a version of features. Nobody gains by two that are equal.

@@ -3,6 +3,7 @@
 use smallvec::smallvec;
 
 use super::action::{Action, Actions, Stage};
+use super::feature_cache::SessionState;
 use super::features;
 use super::machine::{Negotiation, State};
 use crate::auth::Offer;
@@ -26,17 +27,15 @@ impl Negotiation {
             return self.fail(error);
         }
         let next = match (stage, &self.offer, &self.from) {
-            (Stage::Plain, ..) => Action::Send(features::plain()),
-            (Stage::Authenticated, ..) => {
-                Action::Send(features::authenticated(self.settings.limits, self.caps()))
-            }
+            (Stage::Plain, ..) => Action::Features(features::plain()),
+            (Stage::Authenticated, ..) => self.features(SessionState::None),
             (Stage::Secured, Some(_), Some(from)) if from.local().is_some() => {
                 Action::FindMechanisms(from.clone())
             }
             (Stage::Secured, Some(offer), _) => {
                 let (features, version) = features::secured(offer, &self.settings);
                 self.version = version;
-                Action::Send(features)
+                Action::Features(features)
             }
             (Stage::Secured, None, _) => {
                 return self.fail(StreamCondition::InternalServerError.into());
@@ -58,7 +57,7 @@ impl Negotiation {
         let (features, version) = features::secured(&offer, &self.settings);
         (self.offer, self.version) = (Some(offer), version);
         self.state = State::Features(Stage::Secured);
-        smallvec![Action::Send(features)]
+        smallvec![Action::Features(features)]
     }
 
     /// Our header.

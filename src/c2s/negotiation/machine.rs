@@ -1,9 +1,15 @@
 //! The states of a negotiation, and what an event leads to. See the module.
 
-use smallvec::smallvec;
+use std::sync::Arc;
 
-use super::action::{Action, Actions, Settings, Stage};
+use smallvec::smallvec;
+use smol_str::SmolStr;
+
+use super::action::{Action, Actions, Stage};
+use super::feature_cache::SessionState;
+use super::features;
 use super::profile::Profile;
+use super::settings::Settings;
 use crate::auth::{Offer, SaslError, Upgrade, UserAgent};
 use crate::jid::BareJid;
 use crate::ns;
@@ -13,7 +19,7 @@ use crate::xml::{ElementRef, Frame, Node, element};
 /// A negotiation. See the module.
 #[derive(Debug)]
 pub(crate) struct Negotiation {
-    pub(super) settings: Settings,
+    pub(super) settings: Arc<Settings>,
     pub(super) state: State,
     /// The domain of the stream; empty until a header has named one.
     pub(super) domain: String,
@@ -21,7 +27,7 @@ pub(crate) struct Negotiation {
     pub(super) open: bool,
     pub(super) offer: Option<Offer>,
     /// The version of the features before the login (XEP-0509).
-    pub(super) version: String,
+    pub(super) version: SmolStr,
     pub(super) user: Option<BareJid>,
     /// The address in the client's header under TLS. Until the login it is a claim.
     pub(super) from: Option<BareJid>,
@@ -34,7 +40,7 @@ pub(crate) struct Negotiation {
     pub(super) failed: u32,
     /// How many requests to bind or to resume were refused.
     refused: u32,
-    pub(super) bind_id: Option<smol_str::SmolStr>,
+    pub(super) bind_id: Option<SmolStr>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,7 +75,7 @@ pub(super) enum State {
 
 impl Negotiation {
     /// A negotiation in the clear; or under TLS already (XEP-0368), if there is something to offer there.
-    pub(crate) fn new(settings: Settings, offer: Option<Offer>) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>, offer: Option<Offer>) -> Self {
         let stage = if offer.is_some() { Stage::Secured } else { Stage::Plain };
         Self {
             settings,
@@ -77,7 +83,7 @@ impl Negotiation {
             domain: String::new(),
             open: false,
             offer,
-            version: String::new(),
+            version: SmolStr::default(),
             user: None,
             from: None,
             profile: Profile::Sasl,
@@ -99,9 +105,9 @@ impl Negotiation {
         &self.domain
     }
 
-    /// The capabilities of the domain.
-    pub(super) fn caps(&self) -> Vec<Node> {
-        self.settings.caps.get(&self.domain).cloned().unwrap_or_default()
+    /// The features after the login.
+    pub(super) fn features(&self, session: SessionState) -> Action {
+        Action::Features(features::authenticated(&self.settings, &self.domain, session))
     }
 
     /// The user who has logged in.

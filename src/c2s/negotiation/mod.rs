@@ -7,6 +7,7 @@
 
 mod action;
 mod bind;
+mod feature_cache;
 mod features;
 mod header;
 mod machine;
@@ -15,11 +16,14 @@ mod register;
 mod resume;
 mod sasl;
 mod sasl2;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod upgrade;
 
-pub(super) use action::{Action, Actions, Limits, Settings, Stage};
+pub(super) use action::{Action, Actions, Stage};
+pub(super) use feature_cache::FeatureCache;
 pub(super) use machine::Negotiation;
 pub(super) use profile::{Inline, NS_FAST};
 pub(super) use resume::sm_failed;
+pub(super) use settings::{Limits, Settings, SettingsCache};

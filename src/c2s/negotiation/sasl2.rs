@@ -5,7 +5,7 @@
 use smallvec::smallvec;
 
 use super::action::{Action, Actions, Stage};
-use super::features;
+use super::feature_cache::SessionState;
 use super::machine::{Negotiation, State};
 use super::profile::{Inline, NS_BIND, NS_IAP, Profile, decode};
 use super::resume::sm_failed;
@@ -93,7 +93,7 @@ impl Negotiation {
         let address = self.user.as_ref().map(ToString::to_string).unwrap_or_default();
         let success = self.profile.success(&address, []);
         self.profile = Profile::Sasl;
-        smallvec![Action::Send(success), Action::Send(self.features())]
+        smallvec![Action::Send(success), self.features(SessionState::None)]
     }
 
     /// The driver has bound a session to this address. `results`: what `<bound/>` contains (XEP-0386
@@ -105,12 +105,12 @@ impl Negotiation {
         match bound {
             Ok((jid, results)) => {
                 self.state = State::Over;
-                let is_managed = self.enables_sm();
+                let session =
+                    if self.enables_sm() { SessionState::Managed } else { SessionState::Unmanaged };
                 let bound = element("bound").ns(NS_BIND).children(results);
                 let success = self.profile.success(jid.as_str(), [bound]);
                 // Features are the very next element (XEP-0388 §2.6.1).
-                let features = features::bound(is_managed, self.settings.limits, self.caps());
-                smallvec![Action::Send(success), Action::Send(features), Action::Run]
+                smallvec![Action::Send(success), self.features(session), Action::Run]
             }
             Err(_) => self.fail(StreamCondition::InternalServerError.into()),
         }
@@ -120,10 +120,6 @@ impl Negotiation {
     fn enables_sm(&self) -> bool {
         let Profile::Sasl2(inline) = &self.profile else { return false };
         inline.bind().is_some_and(|bind| bind.child(ns::SM, "enable").is_some())
-    }
-
-    fn features(&self) -> Node {
-        features::authenticated(self.settings.limits, self.caps())
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use super::action::{Action, Actions, Limits, Settings, Stage};
+use super::action::{Action, Actions, Stage};
+use super::feature_cache::{FeatureCache, SessionState};
 use super::machine::{Negotiation, State};
+use super::settings::{Limits, Settings, SettingsCache};
 use crate::auth::{Offer, SaslError, Step, TlsFacts, TlsVersion, Upgrade, upgrade_name};
 use crate::config::AuthConfig;
 use crate::jid::{BareJid, Jid};
@@ -100,6 +102,7 @@ fn settings() -> Settings {
         invitations: false,
         resumption: true,
         bind_features: vec!["urn:xmpp:carbons:2", "urn:xmpp:sm:3"],
+        features: FeatureCache::default(),
     }
 }
 
@@ -129,7 +132,7 @@ fn offer() -> Offer {
 }
 
 fn begun() -> Negotiation {
-    Negotiation::new(settings(), None)
+    Negotiation::new(Arc::new(settings()), None)
 }
 
 fn after(events: &[Event]) -> Negotiation {
@@ -220,13 +223,9 @@ fn word(action: &Action) -> String {
         Action::Run => "run".to_owned(),
         Action::Secure => "secure".to_owned(),
         Action::Open(_) => "[header]".to_owned(),
-        Action::Send(node) => short(&node.to_xml()),
+        Action::Features(_) => "[features]".to_owned(),
+        Action::Send(node) => node.to_xml(),
     }
-}
-
-fn short(sent: &str) -> String {
-    let is_features = sent.starts_with("<stream:features>");
-    if is_features { "[features]".to_owned() } else { sent.to_owned() }
 }
 
 /// Each line: what has happened, what happens now, what is to be done.
@@ -243,7 +242,7 @@ fn check(table: Table) {
 fn features(events: &[Event]) -> String {
     let (last, before) = events.split_last().unwrap();
     let actions = feed(&mut after(before), *last);
-    let [Action::Open(_), Action::Send(features)] = &actions[..] else { panic!("{actions:?}") };
+    let [Action::Open(_), Action::Features(features)] = &actions[..] else { panic!("{actions:?}") };
     features.to_xml()
 }
 
@@ -346,9 +345,9 @@ fn each_stage_offers_what_may_be_done_there_and_nothing_else() {
 
 #[test]
 fn under_tls_from_the_start_mechanisms_are_offered_at_once() {
-    let mut machine = Negotiation::new(settings(), Some(offer()));
+    let mut machine = Negotiation::new(Arc::new(settings()), Some(offer()));
     let actions = feed(&mut machine, OPEN);
-    let [Action::Open(_), Action::Send(features)] = &actions[..] else { panic!("{actions:?}") };
+    let [Action::Open(_), Action::Features(features)] = &actions[..] else { panic!("{actions:?}") };
     assert!(features.to_xml().contains("<mechanism>"));
     assert_eq!(words(&feed(&mut machine, PLAIN)), ["begin PLAIN \"\\0a\\0b\""]);
 }
@@ -404,7 +403,8 @@ fn strangers_ask_for_accounts_under_tls_only_and_where_they_may() {
     let get = Element("<iq type='get' id='1'><query xmlns='jabber:iq:register'/></iq>");
     let after = |open, events: &[Event]| {
         let registration = open;
-        let mut machine = Negotiation::new(Settings { registration, ..settings() }, None);
+        let settings = Settings { registration, ..settings() };
+        let mut machine = Negotiation::new(Arc::new(settings), None);
         let actions = events.iter().map(|event| words(&feed(&mut machine, *event)));
         actions.last().unwrap_or_default()
     };

@@ -118,7 +118,9 @@ proptest! {
                         prop_assert!(!is_open, "one header a stream");
                         is_open = true;
                     }
-                    Action::Send(_) => prop_assert!(is_open, "nothing before the header"),
+                    Action::Features(_) | Action::Send(_) => {
+                        prop_assert!(is_open, "nothing before the header");
+                    }
                     Action::Continue(_)
                     | Action::FindMechanisms(_)
                     | Action::Forget

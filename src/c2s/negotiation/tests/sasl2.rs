@@ -205,7 +205,7 @@ fn features_after_a_bound_session_are_those_that_are_left() {
     let features = |request: Event| {
         let events = with(&[request, Success(None), Token(None)]);
         let actions = feed(&mut after(&events), BoundInline);
-        let [_, Action::Send(features), _] = &actions[..] else { panic!("{actions:?}") };
+        let [_, Action::Features(features), _] = &actions[..] else { panic!("{actions:?}") };
         features.to_xml()
     };
     let managed = authenticate!(
@@ -267,7 +267,7 @@ fn the_version_of_features_changes_with_them_and_only_then() {
     let version = |change: fn(&mut Settings), offer: Offer| {
         let mut settings = settings();
         change(&mut settings);
-        let mut machine = Negotiation::new(settings, Some(offer));
+        let mut machine = Negotiation::new(Arc::new(settings), Some(offer));
         machine.header(&header("to='montague.lit' version='1.0'"));
         machine.version
     };
@@ -286,4 +286,53 @@ fn the_version_of_features_changes_with_them_and_only_then() {
     let config = crate::config::Config::default_for("montague.lit", "x".into()).auth;
     let tls12 = TlsFacts { version: Some(TlsVersion::V1_2), ..TlsFacts::default() };
     assert_ne!(version(|_| {}, Offer::new(&config, Some(&tls12))), usual);
+}
+
+#[test]
+fn features_are_made_once_for_each_offer_and_each_domain() {
+    let settings = Arc::new(settings());
+    let offered = |domain: &str, offer: Offer| {
+        let mut machine = Negotiation::new(Arc::clone(&settings), Some(offer));
+        let actions = machine.header(&header(&format!("to='{domain}' version='1.0'")));
+        let [_, Action::Features(features)] = &actions[..] else { panic!("{actions:?}") };
+        (Arc::clone(features), machine.version.clone())
+    };
+    let (first, version) = offered("montague.lit", offer());
+    // Before the login, a domain has nothing of its own.
+    let (again, same) = offered("capulet.lit", offer());
+    assert!(Arc::ptr_eq(&first, &again));
+    assert_eq!(version, same);
+    let config = crate::config::Config::default_for("montague.lit", "x".into()).auth;
+    let tls12 = TlsFacts { version: Some(TlsVersion::V1_2), ..TlsFacts::default() };
+    let (other, of_other) = offered("montague.lit", Offer::new(&config, Some(&tls12)));
+    assert_ne!(first.to_xml(), other.to_xml());
+    assert_ne!(version, of_other);
+    let after_login = |domain: &str, session| {
+        let mut machine = Negotiation::new(Arc::clone(&settings), Some(offer()));
+        machine.header(&header(&format!("to='{domain}' version='1.0'")));
+        let Action::Features(features) = machine.features(session) else { panic!() };
+        features
+    };
+    let sessions = [SessionState::None, SessionState::Unmanaged, SessionState::Managed];
+    let domains = ["montague.lit", "capulet.lit"].into_iter();
+    let all: Vec<_> =
+        domains.flat_map(|domain| sessions.map(|session| (domain, session))).collect();
+    let made: Vec<_> = all.iter().map(|(domain, session)| after_login(domain, *session)).collect();
+    for (n, (domain, session)) in all.into_iter().enumerate() {
+        let again = after_login(domain, session);
+        let equal = made.iter().map(|made| Arc::ptr_eq(made, &again));
+        assert!(equal.enumerate().all(|(m, is_same)| is_same == (m == n)), "{domain} {session:?}");
+    }
+}
+
+#[test]
+fn settings_are_made_once_for_each_configuration() {
+    let cache = SettingsCache::default();
+    let config = || Arc::new(crate::config::Config::default_for("montague.lit", "x".into()));
+    let (first, second) = (config(), config());
+    let made = cache.of(&first, settings);
+    assert!(Arc::ptr_eq(&made, &cache.of(&first, || panic!("made twice"))));
+    let reloaded = cache.of(&second, settings);
+    assert!(!Arc::ptr_eq(&made, &reloaded), "features of the old configuration");
+    assert!(Arc::ptr_eq(&reloaded, &cache.of(&second, || panic!("made twice"))));
 }

@@ -114,7 +114,8 @@ fn a_session_is_resumed_instead_of_bound() {
 #[test]
 fn where_nobody_can_resume_that_is_said_but_not_of_a_session_that_is_known() {
     for (h, condition) in [(None, "feature-not-implemented"), (Some(9), "item-not-found")] {
-        let mut machine = Negotiation::new(Settings { resumption: false, ..settings() }, None);
+        let settings = Settings { resumption: false, ..settings() };
+        let mut machine = Negotiation::new(Arc::new(settings), None);
         TO_AUTHENTICATED.iter().for_each(|event| drop(feed(&mut machine, *event)));
         feed(&mut machine, RESUME);
         let said = words(&feed(&mut machine, Resumed(Err(h)))).concat();
