@@ -266,10 +266,13 @@ impl Exchange {
 
     async fn succeed(&self, user: BareJid, data: Option<Vec<u8>>) -> Result<Step, SaslError> {
         let UserAgent { id, software, device } = self.agent.clone();
-        let by_password = self.mechanism.is_by_password();
-        // A client without an id is known by its resource, which it has not told yet: see [`DeviceLogin::unnamed`].
-        let client = id.map(|id| DeviceLogin { id: id.to_string(), software, device, by_password });
-        self.verifier.note_login(&user, client, self.since).await;
+        // A client without an id is known by its resource, which it has not told yet (see [`DeviceLogin::unnamed`]): its
+        // login is noted when it has a session.
+        if let Some(id) = id {
+            let by_password = self.mechanism.is_by_password();
+            let client = DeviceLogin { id: id.to_string(), software, device, by_password };
+            self.verifier.note_login(&user, Some(client), self.since).await;
+        }
         Ok(Step::Success { user, anonymous: false, data })
     }
 }

@@ -160,7 +160,7 @@ impl Verifier {
     }
 
     /// Records a login, and with which client, if that is known. `since`: the revocations when it began. A failure is
-    /// logged and has no other effect.
+    /// logged and has no other effect. In a server ([`Verifier::with_tasks`]), this does not wait for the storage.
     pub async fn note_login(&self, user: &BareJid, login: Option<DeviceLogin>, since: u64) {
         let with_device = self.devices.load(Ordering::Relaxed);
         let (storage, user, at) = (Arc::clone(&self.storage), user.clone(), self.clock.now());

@@ -9,7 +9,7 @@ use sasl::common::scram::{ScramProvider, Sha1, Sha256};
 
 use super::{Client, PASSWORD, ROUNDS, Server, attribute, challenge, juliet, tls13};
 use crate::auth::hash::Sha512;
-use crate::auth::{Exchange, Offer, SaslError, Step, TlsFacts, TlsVersion, derive_keys};
+use crate::auth::{Exchange, Offer, SaslError, Step, TlsFacts, TlsVersion, UserAgent, derive_keys};
 use crate::storage::ScramHash;
 use crate::tasks::Tasks;
 
@@ -19,8 +19,15 @@ async fn log_in<S: ScramProvider>(
     password: &str,
     binding: ChannelBinding,
 ) -> Result<Step, SaslError> {
-    let mut client = Scram::<S>::new("juliet", password, binding).unwrap();
-    let mut exchange = server.begin(client.name());
+    let client = Scram::<S>::new("juliet", password, binding).unwrap();
+    let exchange = server.begin(client.name());
+    log_in_with(exchange, client).await
+}
+
+async fn log_in_with<S: ScramProvider>(
+    mut exchange: Exchange,
+    mut client: Scram<S>,
+) -> Result<Step, SaslError> {
     let first = challenge(exchange.step(Some(&client.initial())).await);
     let answer = client.response(first.as_bytes()).unwrap();
     let step = exchange.step(Some(&answer)).await?;
@@ -431,16 +438,25 @@ async fn names_are_known_before_the_proof() {
 }
 
 #[tokio::test]
-async fn logins_are_noted_with_their_time() {
+async fn logins_of_clients_that_tell_an_id_are_noted_with_their_time() {
+    let log_in_as = async |server: &Server| {
+        let client = Scram::<Sha1>::new("juliet", PASSWORD, ChannelBinding::None).unwrap();
+        let id = "d4565fa7-4d72-4749-b3d3-740edbf87770";
+        let exchange = server.begin(client.name()).by(UserAgent::new(Some(id), None, None), None);
+        log_in_with(exchange, client).await.unwrap();
+    };
     let mut server = Server::new().await;
+    // Without an id, the login is noted when there is a session.
     log_in::<Sha1>(&server, PASSWORD, ChannelBinding::None).await.unwrap();
+    assert_eq!(server.accounts.logins.lock().len(), 0);
+    log_in_as(&server).await;
     assert_eq!(server.accounts.logins.lock().len(), 1);
     assert_eq!(server.accounts.logins.lock()[0].1.as_micros(), 5);
 
     let tasks = Tasks::new();
     let verifier = std::sync::Arc::into_inner(server.verifier).unwrap();
     server.verifier = std::sync::Arc::new(verifier.with_tasks(tasks.clone()));
-    log_in::<Sha1>(&server, PASSWORD, ChannelBinding::None).await.unwrap();
+    log_in_as(&server).await;
     assert!(tasks.stop(Duration::from_secs(9)).await.is_empty());
     assert_eq!(server.accounts.logins.lock().len(), 2);
 }

@@ -42,8 +42,7 @@ impl Driver<'_> {
         is_lasting: bool,
         agent: UserAgent,
     ) {
-        let mechanism = self.mechanism.filter(|by| *by != MechanismName::Anonymous);
-        let Some(mechanism) = mechanism.filter(|_| self.installation.is_none()) else { return };
+        let Some(mechanism) = self.unnoted() else { return };
         let jid = session.handle().jid();
         let resource = is_lasting.then(|| jid.resource_part());
         let unnamed = DeviceLogin::unnamed(resource, mechanism.is_by_password());
@@ -54,6 +53,13 @@ impl Driver<'_> {
         };
         let (verifier, since) = (&self.c2s.verifier, self.revocations);
         verifier.note_login(&jid.to_bare(), Some(client), since).await;
+    }
+
+    /// The mechanism of a login that is still to be noted: of a client that has told no id. A login without an account is
+    /// never noted.
+    fn unnoted(&self) -> Option<MechanismName> {
+        let mechanism = self.mechanism.filter(|by| *by != MechanismName::Anonymous);
+        mechanism.filter(|_| self.installation.is_none())
     }
 
     /// Binds a session to this resource, or to one of ours.
@@ -135,6 +141,10 @@ impl Driver<'_> {
         session.note_moved(self.connection.peer, self.tls);
         if let Some(id) = &self.installation {
             session.note_installation(Arc::clone(id));
+        }
+        if self.unnoted().is_some() {
+            let verifier = &self.c2s.verifier;
+            verifier.note_login(&handle.jid().to_bare(), None, self.revocations).await;
         }
         let (jid, peer) = (handle.jid(), self.connection.peer);
         tracing::info!(%jid, %peer, "session resumes");
