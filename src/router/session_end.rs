@@ -56,6 +56,10 @@ impl Router {
 /// Tells all that have seen a session that it has ended (RFC 6121 §4.5.2), except those that see a newer session
 /// with the same address. `false` if the store fails: then nobody has been told.
 async fn tell_end(router: &Router, session: &SessionRef) -> bool {
+    // It was never available, or this was told when the client closed its stream.
+    if !session.is_seen() {
+        return true;
+    }
     let jid = session.jid();
     let Some(mut work) = Internal::for_domain(router, jid.domain()) else { return true };
     let newer = router.server.sessions.find(jid).filter(|newer| newer != session);

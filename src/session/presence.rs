@@ -24,6 +24,13 @@ impl SessionRef {
         state.available.as_ref().map(|_| state.priority)
     }
 
+    /// Somebody sees its presence: it is available, or has sent directed presence.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        let state = self.presence().lock();
+        state.available.is_some() || state.directed().next().is_some()
+    }
+
     /// It has sent its presence to `other`, or to the account of `other`, and has not taken it back
     /// (RFC 6121 §4.6.6).
     #[must_use]
