@@ -1,5 +1,6 @@
 //! The TLS handshake, as the server, bounded in time and counted.
 
+use std::io;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -46,11 +47,19 @@ impl Handshaker<'_> {
     ) -> Option<(Wire, Tls)> {
         let started = Instant::now();
         let mut wanted = purpose;
-        let choose = |hello: &ClientHello| {
-            wanted = purpose.wanted(&hello.protocols);
-            self.certificates.choose(wanted, domain, hello.sni.as_deref())
+        let securing = async {
+            if domain.is_some() && purpose.is_after_plain() {
+                let chosen = self.certificates.choose(purpose, domain, None);
+                let (wire, handshake) = wire.secure_as(&chosen).await?;
+                return Ok((wire, chosen, handshake));
+            }
+            let choose = |hello: &ClientHello| {
+                wanted = purpose.wanted(&hello.protocols);
+                self.certificates.choose(wanted, domain, hello.sni.as_deref())
+            };
+            wire.secure(choose).await
         };
-        let outcome = timeout(self.limit, Box::pin(wire.secure(choose))).await;
+        let outcome: Result<io::Result<_>, _> = timeout(self.limit, Box::pin(securing)).await;
         let (wire, chosen, handshake) = match outcome {
             Ok(Ok(secured)) => secured,
             Ok(Err(error)) => {

@@ -31,9 +31,24 @@ impl Wire {
         self,
         choose: impl FnOnce(&ClientHello) -> Chosen,
     ) -> io::Result<(Self, Chosen, Handshake)> {
-        let Self::Plain(io) = self else { return Err(io::Error::other("TLS inside TLS")) };
-        let (tls, chosen, handshake) = tls::accept(io, choose).await?;
+        let (tls, chosen, handshake) = tls::accept(self.plain()?, choose).await?;
         Ok((Self::Tls(Box::new(tls)), chosen, handshake))
+    }
+
+    /// The same with the certificate that was chosen before: see [`tls::accept_as`].
+    ///
+    /// # Errors
+    /// If it fails, or there is TLS already.
+    pub async fn secure_as(self, chosen: &Chosen) -> io::Result<(Self, Handshake)> {
+        let (tls, handshake) = tls::accept_as(self.plain()?, chosen).await?;
+        Ok((Self::Tls(Box::new(tls)), handshake))
+    }
+
+    fn plain(self) -> io::Result<Box<dyn Io>> {
+        match self {
+            Self::Plain(io) => Ok(io),
+            Self::Tls(_) => Err(io::Error::other("TLS inside TLS")),
+        }
     }
 }
 

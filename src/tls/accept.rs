@@ -32,8 +32,30 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     mut io: IO,
     choose: impl FnOnce(&ClientHello) -> Chosen,
 ) -> io::Result<(TlsStream<IO>, Chosen, Handshake)> {
-    let (mut hello, asked) = client_hello(&mut io).await?;
+    let (hello, asked) = client_hello(&mut io).await?;
     let chosen = choose(&asked);
+    let (stream, handshake) = handshake(io, &chosen, hello).await?;
+    Ok((stream, chosen, Handshake { sni: asked.sni, ..handshake }))
+}
+
+/// The same with the certificate that was chosen before: what the client asks for in its first message does not matter,
+/// and is not looked at.
+///
+/// # Errors
+/// As [`accept`].
+pub async fn accept_as<IO: AsyncRead + AsyncWrite + Unpin>(
+    io: IO,
+    chosen: &Chosen,
+) -> io::Result<(TlsStream<IO>, Handshake)> {
+    handshake(io, chosen, Vec::new()).await
+}
+
+/// Makes the handshake. `received`: what was read of it already.
+async fn handshake<IO: AsyncRead + AsyncWrite + Unpin>(
+    io: IO,
+    chosen: &Chosen,
+    mut received: Vec<u8>,
+) -> io::Result<(TlsStream<IO>, Handshake)> {
     let secret = Arc::new(ExporterSecret::default());
     let mut config = ServerConfig::clone(&chosen.config);
     config.key_log = Arc::clone(&secret) as _;
@@ -41,8 +63,8 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     let mut stream = TlsStream::new(io, tls);
     // What comes with the end of the handshake is kept for the reader.
     let nothing = &mut ReadBuf::new(&mut []);
-    stream.records.decrypt(&mut hello, nothing);
-    drop(hello);
+    stream.records.decrypt(&mut received, nothing);
+    drop(received);
     loop {
         if let Err(error) = stream.records.check() {
             // The alert says what is wrong.
@@ -68,7 +90,7 @@ pub async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(
     let version = if version13 { "TLSv1.3" } else { "TLSv1.2" };
     let client = stream.records.tls().peer_certificates().unwrap_or_default();
     let client = client.iter().map(|certificate| certificate.clone().into_owned()).collect();
-    Ok((stream, chosen, Handshake { version, version13, exporter, sni: asked.sni, client }))
+    Ok((stream, Handshake { version, version13, exporter, sni: None, client }))
 }
 
 /// Reads the first message of the client. Returns all that was read, and what the client asks for.

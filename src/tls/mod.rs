@@ -38,7 +38,7 @@ use arc_swap::ArcSwap;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, ServerConfig};
 
-pub use self::accept::{ClientHello, accept};
+pub use self::accept::{ClientHello, accept, accept_as};
 pub use self::connect::{Connected, connect};
 pub use self::dane::ServerKey;
 pub use self::error::{Doubt, TlsError};
@@ -83,7 +83,7 @@ pub struct Handshake {
     /// Data of the channel binding `tls-exporter` (RFC 9266 §2). `None` on TLS 1.2, where it
     /// would be unique only with the extended master secret (RFC 9266 §4.2).
     pub exporter: Option<[u8; 32]>,
-    /// The server name that the client sent, in lower case.
+    /// The server name that the client sent, in lower case, if it was looked at.
     pub sni: Option<String>,
     /// The certificate of the client, and those that lead to its authority, as the client has sent them. Whether it is
     /// valid is another question: [`Certificates::addresses`]. Empty if the client has sent none.

@@ -61,6 +61,12 @@ impl Purpose {
         }
     }
 
+    /// Whether the stream began without TLS. Then the protocols that a client offers (ALPN) do not matter.
+    #[must_use]
+    pub fn is_after_plain(self) -> bool {
+        matches!(self, Self::StartTls | Self::ServerStartTls)
+    }
+
     /// Whether the peer is another server.
     #[must_use]
     pub fn is_of_servers(self) -> bool {

@@ -118,13 +118,52 @@ async fn garbage_instead_of_a_handshake_is_refused_with_an_alert() {
         // An alert.
         (&[21, 3, 3, 0, 2, 2, 40], none),
     ] {
-        let (ours, mut theirs) = duplex(1 << 16);
-        theirs.write_all(garbage).await.unwrap();
-        let accepted = timeout(PATIENCE, accept(ours, |_| chosen())).await.expect("no waiting");
-        assert_eq!(accepted.err().unwrap().kind(), io::ErrorKind::InvalidData, "{garbage:?}");
-        let mut answer = Vec::new();
-        theirs.read_to_end(&mut answer).await.unwrap();
-        assert_eq!(answer, alert, "{garbage:?}");
+        for looks in [true, false] {
+            let (ours, mut theirs) = duplex(1 << 16);
+            theirs.write_all(garbage).await.unwrap();
+            let accepted = take(ours, &chosen(), looks).await;
+            assert_eq!(accepted.err().unwrap().kind(), io::ErrorKind::InvalidData, "{garbage:?}");
+            let mut answer = Vec::new();
+            theirs.read_to_end(&mut answer).await.unwrap();
+            assert_eq!(answer, alert, "{garbage:?} {looks}");
+        }
+    }
+}
+
+/// Takes a client: the certificate is chosen after a look at what it asks for, or before.
+async fn take(
+    io: DuplexStream,
+    chosen: &Chosen,
+    looks: bool,
+) -> io::Result<(TlsStream<DuplexStream>, Handshake)> {
+    let taking = async {
+        if looks {
+            accept(io, |_| chosen.clone()).await.map(|(stream, _, handshake)| (stream, handshake))
+        } else {
+            accept_as(io, chosen).await
+        }
+    };
+    timeout(PATIENCE, taking).await.expect("no waiting")
+}
+
+#[tokio::test]
+async fn a_certificate_that_was_chosen_before_is_shown_whatever_the_client_asks_for() {
+    for version in VERSIONS {
+        let (ours, theirs) = duplex(1 << 16);
+        let connector = TlsConnector::from(client(version, &[b"h2"]));
+        let mut place = Place::new(&["capulet.lit"]);
+        place.configure(0, &rcgen::PKCS_ECDSA_P256_SHA256);
+        let chosen = place.load().choose(Purpose::StartTls, Some("capulet.lit"), None);
+        let taking = take(ours, &chosen, false);
+        let (taken, connected) = tokio::join!(taking, connector.connect(name(), theirs));
+        let (_, Handshake { sni, version13, exporter, .. }) = taken.unwrap();
+        let connected = connected.unwrap();
+        let theirs = connected.get_ref().1;
+        assert_eq!(sni, None, "it is not looked at");
+        assert_eq!(exporter.is_some(), version13);
+        let seen = theirs.peer_certificates().unwrap()[0].as_ref();
+        assert_eq!(chosen.end_point, Some(Sha256::digest(seen).to_vec()));
+        assert_eq!(theirs.alpn_protocol(), None);
     }
 }
 
@@ -133,13 +172,12 @@ async fn a_handshake_that_is_cut_anywhere_fails() {
     let chosen = chosen();
     for version in VERSIONS {
         // What the client sends first, and, when that is answered, second.
-        for flight in [0, 1] {
+        for (flight, looks) in [(0, true), (0, false), (1, true), (1, false)] {
             for cut in 0.. {
                 let (ours, theirs) = duplex(1 << 16);
-                let accepting = timeout(PATIENCE, accept(ours, |_| chosen.clone()));
+                let accepting = take(ours, &chosen, looks);
                 let (accepted, is_whole) =
                     tokio::join!(accepting, cut_off(theirs, version, flight, cut));
-                let accepted = accepted.expect("no waiting");
                 if is_whole {
                     break;
                 }
@@ -182,13 +220,15 @@ async fn a_changed_byte_of_the_first_message_never_hangs() {
     }
     let chosen = chosen();
     for at in (0..150).chain((150..hello.len()).step_by(50)) {
-        let mut changed = hello.clone();
-        changed[at] ^= 0x41;
-        let (ours, mut theirs) = duplex(1 << 16);
-        theirs.write_all(&changed).await.unwrap();
-        theirs.shutdown().await.unwrap();
-        let accepted = timeout(PATIENCE, accept(ours, |_| chosen.clone())).await;
-        accepted.expect("no waiting").err().expect("the client has not answered");
+        for looks in [true, false] {
+            let mut changed = hello.clone();
+            changed[at] ^= 0x41;
+            let (ours, mut theirs) = duplex(1 << 16);
+            theirs.write_all(&changed).await.unwrap();
+            theirs.shutdown().await.unwrap();
+            let accepted = take(ours, &chosen, looks).await;
+            accepted.err().expect("the client has not answered");
+        }
     }
 }
 
