@@ -78,6 +78,8 @@ pub use self::privilege::{Delegation, MessageGrant, NamespaceGrant, PresenceGran
 pub use self::pubsub::{NodeCreators, PubSubConfig};
 pub use self::registration::RegistrationConfig;
 pub use self::reload::Pending;
+#[cfg(test)]
+pub(crate) use self::rooms::TAKEN as TAKEN_PREFIXES;
 pub use self::rooms::{RoomCreators, RoomWhois, RoomsConfig};
 pub use self::s2s::{S2sConfig, S2sPolicy, StaticHost};
 pub use self::s3::S3Config;

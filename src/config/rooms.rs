@@ -159,5 +159,5 @@ pub(super) fn check_all(
     }
 }
 
-/// The prefixes of other services.
-const TAKEN: &[&str] = &["pubsub", "upload"];
+/// The prefixes of all other services, whether they are offered or not, in alphabetical order.
+pub(crate) const TAKEN: &[&str] = &["proxy", "pubsub", "upload"];

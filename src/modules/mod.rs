@@ -87,3 +87,27 @@ pub const ALL: &[&dyn Module] = &[
 pub fn registry(config: &Config) -> Registry {
     Registry::of(ALL, config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TAKEN_PREFIXES;
+
+    /// If the prefix of a service were not among those that `[[rooms]]` must not have, the configuration would be accepted,
+    /// and the server would not start.
+    #[test]
+    fn no_service_for_rooms_can_have_the_prefix_of_another_service() {
+        // With these options, all services are offered.
+        let options = "listen.https = 7443\nlisten.proxy65 = 7777\n[[rooms]]\nenabled = false\n";
+        let config = Config::parse(options, "test").unwrap();
+        let registry = registry(&config);
+        let mut prefixes: Vec<_> = registry.services().iter().map(|of| of.prefix()).collect();
+        prefixes.sort_unstable();
+        assert_eq!(prefixes, TAKEN_PREFIXES);
+        for prefix in prefixes {
+            let rooms = format!("[[rooms]]\nprefix = \"{prefix}\"\n");
+            let problem = Config::parse(&rooms, "test").unwrap_err().to_string();
+            assert!(problem.contains("is that of another service"), "{problem}");
+        }
+    }
+}
