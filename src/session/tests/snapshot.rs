@@ -1,12 +1,13 @@
 //! Snapshots of sessions, also those of other versions of the program.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::{ClientFlags, Session, SessionFacts};
+use super::super::{ClientFlags, Interests, Session, SessionFacts};
 use super::{ROOMY, ids, marker, message, resumable_as};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
@@ -234,4 +235,60 @@ async fn a_snapshot_of_this_program_is_read_by_others() {
     assert!(first.queue[0].xml.starts_with("<message"));
     let next: NextReader = serde_json::from_slice(&saved.state).unwrap();
     assert!(next.version == 1 && !next.hats && next.flags.wants_blocklist);
+}
+
+/// A snapshot in which each field has a value, as this version of the program writes it. If a field is added: this file
+/// stays, and is read for as long as `VERSION` is 1; another one beside it gets all fields, and takes its place here.
+const NEW: &str = include_str!("../testdata/snapshot-2.json");
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_snapshot_is_resumed_with_all_that_is_in_it() {
+    let session = restore(&serde_json::from_str(NEW).unwrap()).unwrap();
+    let handle = session.handle();
+    let flags =
+        ClientFlags { interested: true, wants_blocklist: true, carbons: true, no_photo: true };
+    assert_eq!(handle.flags(), flags);
+    let interests = handle.interests().unwrap();
+    assert_eq!(interests.key(), "1 sha-1 QgayPKawpkPSDYmwT/WM94uAlu0=");
+    assert!(handle.wants("http://jabber.org/protocol/mood") && !handle.wants("urn:other"));
+    let facts = handle.facts();
+    assert_eq!(facts.newest, Some(marker(9)));
+    assert_eq!(facts.installation.as_deref(), Some("d4565fa7-4d72-4749-b3d3-740edbf87770"));
+    assert!(facts.restored.is_some(), "it reads in rooms what it has missed");
+    let in_flight = session.mailbox().begin_catch_up();
+    assert_eq!(in_flight, [5, 6, 11, 12, 13].map(marker).into_iter().collect());
+    assert_eq!(session.mailbox().first_unread(), Some(marker(14)));
+    assert!(session.mailbox().has(marker(14)) && !session.mailbox().has(marker(15)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_newest_snapshot_has_the_fields_that_are_written() {
+    let table = Arc::default();
+    let (session, _) = resumable_as(&table, "romeo@montague.lit/orchard", Some(7));
+    let handle = session.handle();
+    _ = handle.deliver_with_marker(message(1, 1), marker(1)).unwrap();
+    _ = session.mailbox().deliver_read(message(2, 1), [marker(2)].into()).unwrap();
+    drop(session.sm(|sm| sm.next_batch(session.mailbox().take().0)));
+    // Only a session that catches up writes what its client has received.
+    handle.request_catch_up();
+    session.mailbox().release(&[marker(1)]);
+    let interests = Interests::new("1 sha-1 x".into(), vec!["urn:a".into()]);
+    handle.set_interests(Some(Arc::new(interests)));
+    let (saved, _) = session.save(at(0), Some(marker(9))).unwrap();
+    let written: Value = serde_json::from_slice(&saved.state).unwrap();
+    assert_eq!(fields(&written), fields(&serde_json::from_str(NEW).unwrap()));
+}
+
+/// The names of all fields, those in other fields, too, each with its place.
+fn fields(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::Object(all) => all.iter().flat_map(named).collect(),
+        Value::Array(values) => values.iter().flat_map(fields).collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+fn named((name, value): (&String, &Value)) -> BTreeSet<String> {
+    let below = fields(value).into_iter().map(|below| format!("{name}.{below}"));
+    below.chain([name.clone()]).collect()
 }
