@@ -9,7 +9,7 @@ use waxwing::payload::datetime::Timestamp;
 use waxwing::payload::node_config::NodeConfig;
 use waxwing::storage::{PubSubNode, Publication, PublishAt};
 
-use crate::{HOME, TestServer};
+use super::test_server::{HOME, TestServer};
 
 #[tokio::test]
 async fn an_account_with_5_000_nodes_asks_for_them_and_removes_one() {
@@ -40,7 +40,7 @@ async fn an_account_with_5_000_nodes_asks_for_them_and_removes_one() {
         store.publish(&romeo, &format!("urn:example:node:{number:06}"), publication).await.unwrap();
     }
     let mut client = server.login("romeo", "home", HOME).await;
-    let ask = async |client: &mut crate::Peer, id: &str, kind: &str, payload: &str| {
+    let ask = async |client: &mut super::peer::Peer, id: &str, kind: &str, payload: &str| {
         client.say(format!("<iq type='{kind}' id='{id}'>{payload}</iq>")).await;
         let wanted = format!("id='{id}'");
         let before = timeout(Duration::from_secs(60), client.hears(&wanted)).await.unwrap();
@@ -63,5 +63,23 @@ async fn an_account_with_5_000_nodes_asks_for_them_and_removes_one() {
     assert!(heard.contains("type='result'"), "{heard}");
     let heard = ask(&mut client, "5", "set", &one_more).await;
     assert!(heard.contains("type='result'"), "{heard}");
+    server.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_that_a_service_refuses_are_counted_for_the_service_or_for_one_account() {
+    let options = "[limits]\nservice_nodes = 2\nservice_nodes_per_account = 1\n";
+    let server = TestServer::new(options).await;
+    for (name, nodes) in [("romeo", ["a", "b"]), ("juliet", ["c", "d"]), ("tybalt", ["e", "f"])] {
+        let mut client = server.login(name, "home", HOME).await;
+        for node in nodes {
+            let create = format!("<create node='{node}'/>");
+            client.say(format!("<iq type='set' id='{node}' to='pubsub.localhost'><pubsub xmlns='http://jabber.org/protocol/pubsub'>{create}</pubsub></iq>")).await;
+            client.hears(&format!("id='{node}'")).await;
+        }
+    }
+    // The second one of Romeo is beyond the share of one account. With the first one of Juliet the service is full.
+    let refused = ["account", "all"].map(|scope| server.actions("service", scope, "error"));
+    assert_eq!(refused, [1, 3]);
     server.close().await;
 }

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::peer::Peer;
-use super::{PATIENCE, TestServer, auth, enter, message};
+use super::test_server::{PATIENCE, TestServer, auth, enter, message};
 
 /// A message to Juliet makes ten steps: itself, one delivery, two archives. Fifty a second are for one session, and
 /// those of ten seconds at once.
