@@ -52,14 +52,18 @@ class Mode:
     always: bool = True
     # Whether the server has rooms.
     rooms: bool = False
+    # Whether bare TLS handshakes are measured beside it.
+    handshakes: bool = False
     # Sizes whose product is the number of accounts; without them, as many as any other mode needs.
     accounts: tuple = ()
 
 
 MODES = {
-    "logins": Mode("logins --count {logins}"),
-    "logins-sasl2": Mode("--mechanism sasl2-scram-sha-1 logins --count {logins}", always=False),
-    "logins-token": Mode("--mechanism sasl2-token logins --count {logins}", always=False),
+    "logins": Mode("logins --count {logins}", handshakes=True),
+    "logins-sasl2": Mode("--mechanism sasl2-scram-sha-1 logins --count {logins}", always=False,
+                         handshakes=True),
+    "logins-token": Mode("--mechanism sasl2-token logins --count {logins}", always=False,
+                         handshakes=True),
     "chat": Mode("chat --pairs {pairs} --messages {messages} --seconds {seconds}"),
     "presence": Mode("presence --accounts {online} --contacts {contacts} --updates {updates} "
                      "--seconds {seconds}"),
@@ -117,6 +121,11 @@ PLAIN_ROWS = [
         "server_cpu_ms_per_login", "{:.2f}", -1),
     Row("login by token (XEP-0484), ms of server CPU", "logins-token",
         "server_cpu_ms_per_login", "{:.2f}", -1),
+    Row("a bare TLS handshake beside it, ms of server CPU", "logins", "handshake_cpu_ms", "{:.2f}"),
+    Row("login, in such handshakes", "logins", "login_in_handshakes", "{:.2f}", -1),
+    Row("login by XEP-0388 and XEP-0386, in handshakes", "logins-sasl2", "login_in_handshakes",
+        "{:.2f}", -1),
+    Row("login by token (XEP-0484), in handshakes", "logins-token", "login_in_handshakes", "{:.2f}", -1),
     Row("logins per second", "logins", "logins_per_second", "{:.0f}", 1),
     Row("login, load's share of its core", "logins", "own_cpu_share", "{:.0%}"),
     Row("10,000 messages, s of server CPU", "chat", "server_cpu_seconds_per_10000", "{:.2f}", -1),
@@ -280,7 +289,10 @@ def measure(name, folder, only, results):
         try:
             server.start()
             results.versions[name] = server.version()
-            found = load(server, what.options.format(**sizes).split())
+            bare = handshake(sizes["logins"]) if what.handshakes else {}
+            found = load(server, what.options.format(**sizes).split()) | bare
+            if bare:
+                found["login_in_handshakes"] = found["server_cpu_ms_per_login"] / bare["handshake_cpu_ms"]
             found["disk_kib"] = occupied_kib(place)
             results.found[name][mode].append(found)
         except LoadFailed as failed:
@@ -307,6 +319,19 @@ def load(server, options):
         raise LoadFailed("the load does not end") from late
     if done.returncode != 0:
         raise LoadFailed(f"load failed: {done.stderr}\n{server.tail()}")
+    return json.loads(done.stdout)
+
+
+def handshake(count):
+    """What a bare TLS handshake costs a server without XMPP, on the same cores and in the same moment."""
+    command = ["taskset", "-c", LOAD_CORE, os.environ["LIMITS"], "--json", "--handshakes-only",
+               "--handshakes", str(count), "--server-core", SERVER_CORE]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    except subprocess.TimeoutExpired as late:
+        raise LoadFailed("the bare handshakes do not end") from late
+    if done.returncode != 0:
+        raise LoadFailed(f"bare handshakes failed: {done.stderr}")
     return json.loads(done.stdout)
 
 

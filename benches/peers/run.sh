@@ -16,7 +16,9 @@
 # and what lets them use SQLite, by apt-get if they are missing (then as root; their system services
 # are stopped and disabled, the servers measured here run in a temporary directory on ports of their
 # own and end with the run). The directory must be on a disk, or fsync costs nothing: --directory.
-# Builds `waxwing` and `examples/load` with --release unless $WAXWING and $LOAD name programs.
+# Beside each mode of logins, in each round, runs what a bare TLS handshake costs (`examples/limits`).
+# Builds `waxwing`, `examples/load` and `examples/limits` with --release unless $WAXWING, $LOAD and
+# $LIMITS name programs.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -57,6 +59,10 @@ if [ -z "${LOAD-}" ]; then
     cargo build --release --example load
     LOAD=$target/release/examples/load
 fi
+if [ -z "${LIMITS-}" ]; then
+    cargo build --release --example limits
+    LIMITS=$target/release/examples/limits
+fi
 case ",$servers," in *,waxwing,* | *,waxwing-budgets,*)
     if [ -z "${WAXWING-}" ]; then
         cargo build --release --bin waxwing
@@ -69,5 +75,5 @@ case ",$servers," in *,waxwing-before,*)
     ;;
 esac
 ulimit -n 8192
-export LOAD WAXWING="${WAXWING-}"
+export LOAD LIMITS WAXWING="${WAXWING-}"
 exec python3 "$here/run.py" "$@"

@@ -7,12 +7,12 @@
 
 #![expect(clippy::print_stdout, reason = "the report is the purpose of this program")]
 
-#[path = "../load/any_certificate.rs"]
-mod any_certificate;
 #[allow(dead_code, reason = "the load generator uses all of it")]
 #[path = "../load/report.rs"]
 mod report;
 mod server;
+#[path = "../load/tls.rs"]
+mod tls;
 #[path = "../load/usage.rs"]
 mod usage;
 
@@ -23,8 +23,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use rustls::client::Resumption;
-use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -33,8 +31,8 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::any_certificate::AnyCertificate;
 use crate::report::Report;
+use crate::tls::client_config;
 use crate::usage::Meter;
 
 #[derive(Parser)]
@@ -55,6 +53,12 @@ struct Args {
     /// Messages a second, over all pairs, that are relayed at a fixed rate for ten seconds.
     #[arg(long, default_value_t = 300)]
     rate: u32,
+    /// Measure handshakes, and nothing else.
+    #[arg(long)]
+    handshakes_only: bool,
+    /// The core to which the server is pinned, by `taskset`. The client stays where this program is.
+    #[arg(long)]
+    server_core: Option<usize>,
     /// Report as one JSON object.
     #[arg(long)]
     json: bool,
@@ -75,11 +79,16 @@ fn main() -> anyhow::Result<()> {
     if args.role.is_some() {
         return tasks.block_on(&runtime, server::serve());
     }
-    let mut child = Command::new(std::env::current_exe()?)
-        .arg("serve")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let program = std::env::current_exe()?;
+    let mut command = match args.server_core {
+        Some(core) => {
+            let mut command = Command::new("taskset");
+            command.args(["-c", &core.to_string()]).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    let mut child = command.arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let report = tasks.block_on(&runtime, measure(&args, &mut child));
     child.kill()?;
     child.wait()?;
@@ -95,20 +104,13 @@ fn main() -> anyhow::Result<()> {
 async fn measure(args: &Args, child: &mut Child) -> anyhow::Result<Report> {
     let address = server::address_from(child)?;
     let meter = Meter::new(Some(child.id()));
-    let client = Client { address, tls: TlsConnector::from(Arc::new(tls_config()?)) };
+    let client = Client { address, tls: TlsConnector::from(Arc::new(client_config()?)) };
     let mut report = Report::default();
 
-    drop(client.connect_all(5).await?); // what is loaded at the first use is not counted
-    let before = meter.sample()?;
-    let mut left = args.handshakes;
-    while left > 0 {
-        let count = left.min(8);
-        drop(client.connect_all(count).await?);
-        left -= count;
+    report.add("handshake_cpu_ms", handshakes(&client, &meter, args.handshakes).await?);
+    if args.handshakes_only {
+        return Ok(report);
     }
-    let after = meter.sample()?;
-    let cpu = server_cpu(before, after);
-    report.add("handshake_cpu_ms", cpu * 1000.0 / args.handshakes as f64);
 
     tokio::time::sleep(SETTLE).await;
     let before = meter.sample()?;
@@ -133,6 +135,20 @@ async fn measure(args: &Args, child: &mut Child) -> anyhow::Result<Report> {
     report.add("paced_messages_per_second", f64::from(args.rate));
     report.add("paced_cpu_s_per_10000", server_cpu(before, after) * 10_000.0 / sent as f64);
     Ok(report)
+}
+
+/// Milliseconds of server CPU for a handshake, as the mean of so many.
+async fn handshakes(client: &Client, meter: &Meter, count: usize) -> anyhow::Result<f64> {
+    drop(client.connect_all(5).await?); // what is loaded at the first use is not counted
+    let before = meter.sample()?;
+    let mut left = count;
+    while left > 0 {
+        let count = left.min(8);
+        drop(client.connect_all(count).await?);
+        left -= count;
+    }
+    let cpu = server_cpu(before, meter.sample()?);
+    Ok(cpu * 1000.0 / count as f64)
 }
 
 fn server_cpu(before: usage::Sample, after: usage::Sample) -> f64 {
@@ -226,18 +242,6 @@ async fn paced(mut pairs: Vec<Pair>, rate: u32) -> anyhow::Result<usize> {
         reader.read_exact(&mut message).await?;
     }
     Ok(count)
-}
-
-fn tls_config() -> anyhow::Result<rustls::ClientConfig> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = AnyCertificate(provider.signature_verification_algorithms);
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    config.resumption = Resumption::disabled();
-    Ok(config)
 }
 
 /// About the size of a chat message of 100 bytes as the load generator sends it.

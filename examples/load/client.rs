@@ -21,9 +21,9 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::any_certificate::AnyCertificate;
 use crate::sasl2::Tokens;
 use crate::scram::{self, Cache};
+use crate::tls::client_config;
 use crate::websocket::WebSocket;
 
 /// How to prove the password.
@@ -81,7 +81,7 @@ impl Target {
             prefix,
             password,
             mechanism,
-            tls: TlsConnector::from(Arc::new(tls_config()?)),
+            tls: TlsConnector::from(Arc::new(client_config()?)),
             name,
             keys: RefCell::default(),
             tokens: Tokens::default(),
@@ -423,22 +423,6 @@ pub(crate) fn content(text: &str, tag: &str) -> anyhow::Result<String> {
 pub(crate) fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     let text = &text[text.find(start)? + start.len()..];
     Some(&text[..text.find(end)?])
-}
-
-/// TLS 1.3 or 1.2 with X25519 and full handshakes: the same work for every server.
-fn tls_config() -> anyhow::Result<rustls::ClientConfig> {
-    let provider = CryptoProvider {
-        kx_groups: vec![aws_lc_rs::kx_group::X25519],
-        ..aws_lc_rs::default_provider()
-    };
-    let verifier = AnyCertificate(provider.signature_verification_algorithms);
-    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    config.resumption = Resumption::disabled();
-    Ok(config)
 }
 
 const FRAMING: &str = "urn:ietf:params:xml:ns:xmpp-framing";

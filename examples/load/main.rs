@@ -11,7 +11,6 @@
 
 mod acks;
 mod across;
-mod any_certificate;
 mod bosh;
 mod capabilities;
 mod chat;
@@ -36,6 +35,7 @@ mod rooms;
 mod sasl2;
 mod scram;
 mod talk;
+mod tls;
 mod usage;
 mod websocket;
 
