@@ -129,6 +129,8 @@ pub const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 pub const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
 /// XEP-0060 §8: requests of owners.
 pub const PUBSUB_OWNER: &str = "http://jabber.org/protocol/pubsub#owner";
+/// XEP-0462: nodes by their types.
+pub const TYPE_FILTER: &str = "urn:xmpp:pubsub-filter:0";
 /// XEP-0292 §5: the node with the cards that a user has of contacts.
 pub const CONTACT_CARDS: &str = "urn:xmpp:contacts";
 /// XEP-0060: notifications.

@@ -11,8 +11,8 @@ use crate::storage::ScramHash;
 /// The facts of a TLS connection to which logins can be bound.
 #[derive(Clone, Debug, Default)]
 pub struct TlsFacts {
-    /// The version that the client speaks; `None` behind a proxy, which ends TLS. There is no channel binding on TLS
-    /// 1.2, see [`Offer`].
+    /// The version that the client speaks; `None` behind a proxy, which ends TLS. On TLS 1.2 only
+    /// tokens are bound to the connection, see [`Offer`].
     pub version: Option<TlsVersion>,
     /// Keying material with the label `EXPORTER-Channel-Binding` and an empty context (RFC 9266 §2).
     pub exporter: Option<[u8; 32]>,
@@ -77,6 +77,8 @@ struct Inner {
     mechanisms: Vec<MechanismName>,
     types: Vec<&'static str>,
     bindings: Vec<Vec<u8>>,
+    /// The hash of the server's certificate, for tokens: also on TLS 1.2.
+    end_point: Option<Vec<u8>>,
     addresses: Vec<BareJid>,
     fingerprint: Option<String>,
 }
@@ -98,6 +100,7 @@ impl Offer {
             }
         }
         let encrypted = tls.is_some();
+        let end_point = tls.and_then(|tls| tls.server_end_point.clone());
         let addresses = tls.map(|tls| tls.addresses.clone()).unwrap_or_default();
         let fingerprint = tls.and_then(|tls| tls.fingerprint.clone());
         let is_offered = |mechanism: &MechanismName| match mechanism {
@@ -118,6 +121,7 @@ impl Offer {
             mechanisms,
             types,
             bindings,
+            end_point,
             addresses,
             fingerprint,
         }))
@@ -151,7 +155,8 @@ impl Offer {
         &self.0.types
     }
 
-    /// The mechanisms for logins with a token (XEP-0484 §3.1). They are not among those that XEP-0474 protects.
+    /// The mechanisms for logins with a token (XEP-0484 §3.1). They are not among those that XEP-0474 protects. A client that
+    /// knows them knows the binding in their names, so tokens are bound to the certificate on TLS 1.2, too.
     pub fn token_mechanisms(&self) -> impl Iterator<Item = MechanismName> {
         let all = MechanismName::TOKENS.into_iter().filter(|_| self.is_encrypted());
         all.filter(|mechanism| self.token_binding(*mechanism).is_some())
@@ -161,7 +166,7 @@ impl Offer {
     pub(super) fn token_binding(&self, mechanism: MechanismName) -> Option<&[u8]> {
         match mechanism {
             MechanismName::Token(Binding::Exporter) => self.binding(TLS_EXPORTER),
-            MechanismName::Token(Binding::EndPoint) => self.binding(TLS_SERVER_END_POINT),
+            MechanismName::Token(Binding::EndPoint) => self.0.end_point.as_deref(),
             MechanismName::Token(Binding::None) => Some(&[]),
             _ => None,
         }

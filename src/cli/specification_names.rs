@@ -86,6 +86,7 @@ pub(super) const TITLES: &[(u16, &str)] = &[
     (441, "Message Archive Management Preferences"),
     (445, "Pre-Authenticated In-Band Registration"),
     (455, "Service Outage Status"),
+    (462, "PubSub Type Filtering"),
     (463, "MUC Affiliations Versioning"),
     (474, "SASL SCRAM Downgrade Protection"),
     (478, "Stream Limits Advertisement"),

@@ -133,8 +133,9 @@ section! {
     /// Addresses that one account can block (XEP-0191).
     blocked: usize = 1000 => Count::between(1, 100_000), Reload;
 
-    /// Size of a vCard, picture included (XEP-0054). It cannot be larger than a stanza.
-    vcard: usize = 128 * KIB => Size::between(KIB, 16 * MIB), Reload;
+    /// Size of a vCard, picture included (XEP-0054). A client cannot set one that is larger than a stanza; the avatar of an
+    /// account (XEP-0084), which is copied into the vCard (XEP-0398), may have 240 KiB in base64.
+    vcard: usize = 384 * KIB => Size::between(KIB, 16 * MIB), Reload;
 
     /// Private XML storage of one account, in bytes (XEP-0049).
     private: usize = MIB => Size::between(KIB, 64 * MIB), Reload;

@@ -61,7 +61,7 @@ impl AccountNodes {
         which: Which<'_>,
         max: usize,
     ) -> storage::Result<Vec<PubSubItem>> {
-        let query = ItemQuery { which, max, max_bytes: usize::MAX, since: None };
+        let query = ItemQuery { which, max, max_bytes: usize::MAX, since: None, payloads: true };
         let page = server.storage.pubsub().items(&self.owner, name, query).await?;
         Ok(page.map_or_else(Vec::new, |page| page.items))
     }

@@ -97,6 +97,7 @@ pub async fn rooms(server: &ServerState, user: &BareJid) -> storage::Result<Vec<
         max: NodeConfig::of_account(NS).keep(),
         max_bytes: MAX_BYTES,
         since: None,
+        payloads: true,
     };
     let page = server.storage.pubsub().items(user, NS, query).await?.unwrap_or_default();
     if (page.items.len() as u64) < page.count {

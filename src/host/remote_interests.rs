@@ -29,6 +29,8 @@ struct Client {
     known_to: Vec<BareJid>,
     /// Users here who are to be told when its interests are known.
     wait: Vec<BareJid>,
+    /// Users here to whom it is unavailable, while it is available to others.
+    hidden_from: Vec<BareJid>,
 }
 
 impl SharedState for RemoteInterests {}
@@ -61,8 +63,8 @@ impl RemoteInterests {
         if !state.has_room(client.domain()) {
             return;
         }
-        let (known_to, wait) = Default::default();
-        let new = Client { jid: client.clone(), interests, known_to, wait };
+        let (known_to, wait, hidden_from) = Default::default();
+        let new = Client { jid: client.clone(), interests, known_to, wait, hidden_from };
         state.by_user.entry(user).or_default().push(new);
         state.clients += 1;
         *state.by_domain.entry(client.domain().into()).or_default() += 1;
@@ -75,6 +77,7 @@ impl RemoteInterests {
         let mut state = self.0.lock();
         let clients = state.by_user.get_mut(&client.to_bare())?;
         let own = clients.iter_mut().find(|own| own.jid == *client)?;
+        own.hidden_from.retain(|hidden| hidden != user);
         let list = if own.interests.is_known() { &mut own.known_to } else { &mut own.wait };
         if list.contains(user) || list.len() >= MOST_USERS {
             return None;
@@ -92,31 +95,45 @@ impl RemoteInterests {
         own.map(|own| std::mem::take(&mut own.wait)).unwrap_or_default()
     }
 
-    /// Forgets a client that has become unavailable.
-    pub fn remove(&self, client: &Jid) {
-        let (mut state, user) = (self.0.lock(), client.to_bare());
-        let Some(clients) = state.by_user.get_mut(&user) else { return };
+    /// Notes that a client has become unavailable to a user here, who may be the only one: its user may block one of us
+    /// (XEP-0191 §3.3). A client that is available to nobody here is forgotten.
+    pub fn remove(&self, client: &Jid, user: &BareJid) {
+        let (mut state, contact) = (self.0.lock(), client.to_bare());
+        let Some(clients) = state.by_user.get_mut(&contact) else { return };
         let before = clients.len();
-        clients.retain(|own| own.jid != *client);
+        clients.retain_mut(|own| own.jid != *client || own.hide_from(user));
         let (removed, is_empty) = (before - clients.len(), clients.is_empty());
         if is_empty {
-            state.by_user.remove(&user);
+            state.by_user.remove(&contact);
         }
         state.count_removed(client.domain(), removed);
     }
 
-    /// The clients of a user that are interested in this node.
+    /// The clients of a contact that are interested in this node of a user here, and are not unavailable to that user.
     #[must_use]
-    pub fn wanting(&self, user: &BareJid, node: &str) -> Vec<Jid> {
+    pub fn wanting(&self, contact: &BareJid, user: &BareJid, node: &str) -> Vec<Jid> {
         let state = self.0.lock();
-        let clients = state.by_user.get(user).into_iter().flatten();
-        clients.filter(|own| own.interests.has(node)).map(|own| own.jid.clone()).collect()
+        let clients = state.by_user.get(contact).into_iter().flatten();
+        let wants = |own: &&Client| own.interests.has(node) && !own.hidden_from.contains(user);
+        clients.filter(wants).map(|own| own.jid.clone()).collect()
     }
 
     /// Whether no client is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.lock().clients == 0
+    }
+}
+
+impl Client {
+    /// Notes that it is unavailable to a user. Returns whether it is available to others.
+    fn hide_from(&mut self, user: &BareJid) -> bool {
+        self.known_to.retain(|own| own != user);
+        self.wait.retain(|own| own != user);
+        if self.hidden_from.len() < MOST_USERS && !self.hidden_from.contains(user) {
+            self.hidden_from.push(user.clone());
+        }
+        !self.known_to.is_empty() || !self.wait.is_empty()
     }
 }
 
@@ -175,25 +192,47 @@ mod tests {
             let nodes = nodes.iter().map(|node| (*node).into()).collect();
             Arc::new(Interests::new("key".into(), nodes))
         };
-        let user = client("juliet@c.example").to_bare();
+        let (contact, romeo) =
+            (client("juliet@c.example").to_bare(), client("romeo@a.example").to_bare());
         all.set(&client("juliet@c.example/a"), wants(&["x", "y"]));
         all.set(&client("juliet@c.example/b"), wants(&["y"]));
-        assert_eq!(all.wanting(&user, "y").len(), 2);
-        assert_eq!(all.wanting(&user, "x"), [client("juliet@c.example/a")]);
+        let wanting = |node| all.wanting(&contact, &romeo, node);
+        assert_eq!(wanting("y").len(), 2);
+        assert_eq!(wanting("x"), [client("juliet@c.example/a")]);
         all.set(&client("juliet@c.example/a"), wants(&[]));
-        assert!(all.wanting(&user, "x").is_empty());
-        all.remove(&client("juliet@c.example/b"));
-        all.remove(&client("juliet@c.example/b"));
-        all.remove(&client("romeo@c.example/b"));
-        assert!(all.wanting(&user, "y").is_empty() && !all.is_empty());
+        assert!(wanting("x").is_empty());
+        all.remove(&client("juliet@c.example/b"), &romeo);
+        all.remove(&client("juliet@c.example/b"), &romeo);
+        all.remove(&client("romeo@c.example/b"), &romeo);
+        assert!(wanting("y").is_empty() && !all.is_empty());
         for number in 0..100 {
             all.set(&client(&format!("juliet@c.example/{number}")), wants(&["z"]));
         }
-        assert_eq!(all.wanting(&user, "z").len(), MOST_OF_USER - 1);
-        all.remove(&client("juliet@c.example/a"));
+        assert_eq!(wanting("z").len(), MOST_OF_USER - 1);
+        all.remove(&client("juliet@c.example/a"), &romeo);
         for number in 0..100 {
-            all.remove(&client(&format!("juliet@c.example/{number}")));
+            all.remove(&client(&format!("juliet@c.example/{number}")), &romeo);
         }
+        assert!(all.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_is_unavailable_to_one_user_is_not_so_to_others() {
+        let all = RemoteInterests::default();
+        let client = Jid::parse("juliet@c.example/a").unwrap();
+        let [romeo, nurse] =
+            ["romeo@a.example", "nurse@a.example"].map(|jid| BareJid::parse(jid).unwrap());
+        let wanting = |user: &BareJid| all.wanting(&client.to_bare(), user, "x").len();
+        all.set(&client, Arc::new(Interests::new("key".into(), vec!["x".into()])));
+        for user in [&romeo, &nurse] {
+            assert!(all.is_available_to(&client, user).is_some());
+        }
+        all.remove(&client, &romeo);
+        assert_eq!((wanting(&romeo), wanting(&nurse)), (0, 1));
+        assert!(all.is_available_to(&client, &romeo).is_some());
+        assert_eq!((wanting(&romeo), wanting(&nurse)), (1, 1));
+        all.remove(&client, &romeo);
+        all.remove(&client, &nurse);
         assert!(all.is_empty());
     }
 
@@ -239,7 +278,7 @@ mod tests {
         }
         all.set(&client, known("other"));
         assert!(all.is_available_to(&client, &romeo).is_some());
-        all.remove(&client);
+        all.remove(&client, &romeo);
         assert!(all.is_available_to(&client, &romeo).is_none());
     }
 }

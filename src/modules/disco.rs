@@ -15,6 +15,7 @@ use crate::jid::{BareJid, Jid};
 use crate::ns;
 use crate::payload::disco::{self, Identity, Info, Item, ItemPage};
 use crate::payload::result_set::SetRequest;
+use crate::payload::type_filter::TypeFilter;
 use crate::session::SessionRef;
 use crate::stanza::{Condition, Iq, IqKind, StanzaError};
 
@@ -68,7 +69,8 @@ impl IqHandler for Disco {
         let written = query.attr("node");
         // "The value of the 'node' attribute MUST NOT be null": an empty one is none.
         let node = written.as_deref().filter(|node| !node.is_empty());
-        let asked = Asked { to, from, node };
+        let filter = TypeFilter::in_query(&query).map_err(|_| Condition::BadRequest)?;
+        let asked = Asked { to, from, node, filter: filter.as_ref() };
         match query.ns() {
             ns::DISCO_INFO => {
                 let (info, nested) = nested(cx, asked, info(cx, asked).await?);

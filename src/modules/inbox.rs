@@ -167,6 +167,7 @@ async fn displayed(cx: &Cx<'_>, user: &BareJid) -> Result<Displayed, StanzaError
         max: MOST_DISPLAYED,
         max_bytes: MOST_BYTES,
         since: None,
+        payloads: true,
     };
     let page = cx.server.storage.pubsub().items(user, ns::READ_STATE, last).await?;
     let items = page.unwrap_or_default().items;

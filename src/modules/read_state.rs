@@ -32,17 +32,19 @@ impl Module for ReadState {
 
 /// Takes all markers for the user's own devices out of a message that a client sends (XEP-0490 §4.2), before anything is
 /// stored or copied: the recipient must not see them. The first one is published, under the address to which the message
-/// goes. If that fails, the message goes on all the same.
+/// goes, as the client has written it (XEP-0490 §4.1). If that fails, the message goes on all the same.
 pub async fn take_out(cx: &mut Cx<'_>, user: &BareJid, message: &mut Message) {
     let Some(displayed) = message.content.received_child(ns::READ_STATE, DISPLAYED) else { return };
     let payload = written(&displayed);
     message.content.remove(|child| child.is(ns::READ_STATE, DISPLAYED));
-    let (Some(payload), Some(to)) = (payload, message.head.to.as_ref()) else { return };
+    let verbatim = message.content.received_attribute("to").filter(|to| to.len() <= MAX_ID);
+    let prepared = message.head.to.as_ref().map(|to| to.as_str().into());
+    let (Some(payload), Some(to)) = (payload, verbatim.or(prepared)) else { return };
     if cx.origin.session().is_none_or(SessionRef::is_anonymous) {
         return;
     }
     let nodes = AccountNodes::of(user);
-    let item = nodes.item(cx.server, to.as_str(), payload);
+    let item = nodes.item(cx.server, &to, payload);
     let config = NodeConfig::of_account(ns::READ_STATE);
     if let Err(error) = nodes.publish(cx, ns::READ_STATE, vec![item], &config, NAME).await {
         tracing::warn!(jid = %user, %error, "cannot publish what was read");
@@ -58,5 +60,7 @@ fn written(displayed: &ElementRef<'_>) -> Option<Bytes> {
 }
 
 const DISPLAYED: &str = "displayed";
+/// Bytes of the identifier of an item, at most. No prepared address is longer.
+const MAX_ID: usize = 3071;
 /// The name under which changes are told.
 const NAME: &str = "read_state";

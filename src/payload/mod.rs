@@ -15,4 +15,5 @@ pub mod notification_settings;
 pub mod photo;
 pub mod result_set;
 pub mod stanza_id;
+pub mod type_filter;
 pub mod vcard4;

@@ -1,6 +1,7 @@
 //! The content of a stanza: its bytes as received, without the children that were removed, and with
 //! the children that were added.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -45,6 +46,12 @@ impl Content {
             .iter()
             .flat_map(|frame| frame.root().children())
             .filter(|child| !self.removed.contains(&narrow(&child.range())))
+    }
+
+    /// An attribute of the stanza as it was received, character by character. `None` for a stanza that was not received.
+    #[must_use]
+    pub fn received_attribute(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.frame.as_ref()?.root().attr(name)
     }
 
     /// The first received child with this namespace and name.

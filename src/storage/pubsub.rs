@@ -38,6 +38,8 @@ pub struct ItemQuery<'a> {
     pub max_bytes: usize,
     /// Only those that were published at this moment or later.
     pub since: Option<Timestamp>,
+    /// Without it, the payloads are empty: they are not read, and do not count as bytes.
+    pub payloads: bool,
 }
 
 /// An answer to [`ItemQuery`].

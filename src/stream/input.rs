@@ -116,6 +116,16 @@ impl Input {
         !self.received.bytes.is_empty()
     }
 
+    /// Whether all that was read and not yet parsed is white space, and not line breaks alone. Over TCP only: elsewhere
+    /// there is no white space between elements.
+    #[must_use]
+    pub fn is_space(&self) -> bool {
+        let bytes = &self.received.bytes;
+        self.framing == Framing::Tcp
+            && bytes.iter().all(u8::is_ascii_whitespace)
+            && bytes.iter().any(|byte| matches!(byte, b' ' | b'\t'))
+    }
+
     /// What comes from now on is read within these limits.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;

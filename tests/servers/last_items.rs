@@ -29,6 +29,17 @@ async fn answers_until(client: &mut Peer, wanted: &str) -> String {
     }
 }
 
+/// Both see the presence of each other.
+async fn befriend(user: &mut Peer, name: &str, juliet: &mut Peer) {
+    juliet.say(format!("<presence type='subscribe' to='{name}@a.example'/>")).await;
+    user.hears("type='subscribe'").await;
+    user.say("<presence type='subscribed' to='juliet@b.example'/>").await;
+    user.say("<presence type='subscribe' to='juliet@b.example'/>").await;
+    juliet.hears("type='subscribe'").await;
+    juliet.say(format!("<presence type='subscribed' to='{name}@a.example'/>")).await;
+    user.hears("from='juliet@b.example/r'").await;
+}
+
 #[tokio::test]
 async fn a_contact_on_another_server_gets_the_last_items_when_it_becomes_available() {
     let two = Two::certified("").await;
@@ -43,13 +54,7 @@ async fn a_contact_on_another_server_gets_the_last_items_when_it_becomes_availab
             .await;
         romeo.hears(&format!("id='{node}'")).await;
     }
-    juliet.say("<presence type='subscribe' to='romeo@a.example'/>").await;
-    romeo.hears("type='subscribe'").await;
-    romeo.say("<presence type='subscribed' to='juliet@b.example'/>").await;
-    romeo.say("<presence type='subscribe' to='juliet@b.example'/>").await;
-    juliet.hears("type='subscribe'").await;
-    juliet.say("<presence type='subscribed' to='romeo@a.example'/>").await;
-    romeo.hears("from='juliet@b.example/r'").await;
+    befriend(&mut romeo, "romeo", &mut juliet).await;
     let caps = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:x' ver='eA=='/>";
     juliet.say(format!("<presence>{caps}</presence>")).await;
     let heard = answers_until(&mut juliet, "<mood xmlns='urn:x:mood'>").await;
@@ -61,5 +66,39 @@ async fn a_contact_on_another_server_gets_the_last_items_when_it_becomes_availab
     romeo.say("<message to='juliet@b.example/r' type='chat'><body>end</body></message>").await;
     let heard = juliet.hears("<body>end</body>").await;
     assert!(!heard.contains("<mood "), "{heard}");
+    two.close().await;
+}
+
+#[tokio::test]
+async fn a_client_on_another_server_that_hides_from_one_user_hears_of_others() {
+    let two = Two::certified("").await;
+    let (mut romeo, mut nurse) = (two.a.online("romeo").await, two.a.online("nurse").await);
+    let mut juliet = two.b.online("juliet").await;
+    befriend(&mut romeo, "romeo", &mut juliet).await;
+    befriend(&mut nurse, "nurse", &mut juliet).await;
+    juliet
+        .say(
+            "<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:x' \
+             ver='eA=='/></presence>",
+        )
+        .await;
+    let publish = |text: &str| {
+        format!(
+            "<iq type='set' id='{text}'><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+             <publish node='urn:x:mood'><item id='current'><mood xmlns='urn:x:mood'>{text}</mood>\
+             </item></publish></pubsub></iq>"
+        )
+    };
+    nurse.say(publish("merry")).await;
+    answers_until(&mut juliet, "<mood xmlns='urn:x:mood'>").await;
+    juliet
+        .say(
+            "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='romeo@a.example'/>\
+             </block></iq>",
+        )
+        .await;
+    romeo.hears("type='unavailable'").await;
+    nurse.say(publish("sad")).await;
+    juliet.hears("<mood xmlns='urn:x:mood'>sad").await;
     two.close().await;
 }

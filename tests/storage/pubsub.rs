@@ -72,7 +72,7 @@ async fn publish_as(s: &Arc<dyn Storage>, new: Publication) -> Result<Option<Pub
 }
 
 async fn page(s: &Arc<dyn Storage>, which: Which<'_>, max: usize) -> Option<ItemPage> {
-    let query = ItemQuery { which, max, max_bytes: usize::MAX, since: None };
+    let query = ItemQuery { which, max, max_bytes: usize::MAX, since: None, payloads: true };
     s.pubsub().items(&romeo(), NAME, query).await.unwrap()
 }
 
@@ -174,13 +174,37 @@ pub(crate) async fn items_are_found_by_page(s: Arc<dyn Storage>) {
     assert_eq!(ids(&page(&s, Which::Ids(&wanted), 9).await.unwrap()), ["d", "a"]);
     let bytes = item("a", 1).payload.len();
     for (max_bytes, expected) in [(0, "e"), (2 * bytes, "de"), (3 * bytes - 1, "de")] {
-        let query = ItemQuery { which: Which::Before(None), max: 9, max_bytes, since: None };
+        let query = ItemQuery {
+            which: Which::Before(None),
+            max: 9,
+            max_bytes,
+            since: None,
+            payloads: true,
+        };
         let page = s.pubsub().items(&romeo(), NAME, query).await.unwrap().unwrap();
         assert_eq!(ids(&page).concat(), expected, "{max_bytes}");
     }
-    let query = ItemQuery { which: Which::After(None), max: 9, max_bytes: 999, since: Some(at(4)) };
+    let query = ItemQuery {
+        which: Which::After(None),
+        max: 9,
+        max_bytes: 999,
+        since: Some(at(4)),
+        payloads: true,
+    };
     let page = s.pubsub().items(&romeo(), NAME, query).await.unwrap().unwrap();
     assert_eq!((ids(&page).concat().as_str(), page.count), ("de", 2));
+    // Without payloads, and so without a bound in bytes.
+    let wanted = ["d", "a"].map(str::to_owned);
+    for (which, expected) in [
+        (Which::After(Some("a")), "bcde"),
+        (Which::Before(None), "abcde"),
+        (Which::Ids(&wanted), "da"),
+    ] {
+        let query = ItemQuery { which, max: 9, max_bytes: 0, since: None, payloads: false };
+        let page = s.pubsub().items(&romeo(), NAME, query).await.unwrap().unwrap();
+        assert_eq!(ids(&page).concat(), expected);
+        assert!(page.items.iter().all(|item| item.payload.is_empty()));
+    }
     assert_eq!(all_ids().await, "abcde");
     publish(&s, &[("b", 6)], 9).await.unwrap();
     assert_eq!(all_ids().await, "acdeb");

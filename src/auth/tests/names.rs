@@ -56,6 +56,9 @@ fn nothing_is_bound_on_tls_1_2() {
     let offer = Offer::new(&config(), Some(&tls));
     assert!(offer.channel_bindings().is_empty());
     assert_eq!(names(&offer), format!("{SCRAM} PLAIN ANONYMOUS"));
+    // But for tokens, to the certificate.
+    let tokens: Vec<_> = offer.token_mechanisms().map(|token| token.as_str()).collect();
+    assert_eq!(tokens, ["HT-SHA-256-ENDP", "HT-SHA-256-NONE"]);
     let tls = TlsFacts { server_end_point: None, ..tls13() };
     assert_eq!(Offer::new(&config(), Some(&tls)).channel_bindings(), ["tls-exporter"]);
 }

@@ -101,6 +101,12 @@ async fn to_session(driver: &mut Driver<'_>, start: StartState) -> Result<Sessio
             }
         }
         driver.read().await?;
+        if machine.is_within_login() && driver.connection.input.is_space() {
+            let error = StreamCondition::BadFormat.text("white space within a login");
+            stanza_log::note_refused(None, None, error.condition, None);
+            let actions = machine.fail(error);
+            driver.carry_out(&mut machine, actions).await?;
+        }
     }
 }
 

@@ -133,10 +133,16 @@ impl Negotiation {
         self.offer.as_ref()
     }
 
-    /// A whole element came.
+    /// Whether a login by XEP-0388 waits for the client. Then white space ends the stream (XEP-0388 §2.4).
     ///
-    /// DEPARTS: XEP-0388 §2.4 – white space between the elements of a login does not end the stream, and does not come
-    /// here. Clients write line breaks behind elements, and spaces to keep connections open; both say nothing.
+    /// DEPARTS: XEP-0388 §2.4 – line breaks, and white space that is read together with an element, do not end the
+    /// stream. Clients write line breaks behind their elements.
+    pub(crate) fn is_within_login(&self) -> bool {
+        let waits = matches!(self.state, State::Challenged | State::TaskOffered | State::TaskBegun);
+        waits && matches!(self.profile, Profile::Sasl2(_))
+    }
+
+    /// A whole element came.
     pub(crate) fn element(&mut self, frame: &Frame) -> Actions {
         let root = frame.root();
         match self.state {

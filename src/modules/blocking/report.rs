@@ -30,7 +30,8 @@ pub(super) struct Draft {
     may_go_to_others: bool,
     /// The ids of messages in the user's archive.
     ids: Vec<String>,
-    /// The ids of messages in the archive of the room to which the reported address belongs.
+    /// The ids of messages in the archive of the reported address: of the room to which it belongs. If that is no room, they
+    /// are looked for in the user's archive.
     room_ids: Vec<String>,
 }
 
@@ -107,7 +108,12 @@ async fn messages(cx: &Cx<'_>, user: &BareJid, draft: &Draft) -> Vec<String> {
             Ok(Some(Readable { since })) => {
                 found.extend(in_archive(cx, &room, draft, &draft.room_ids, since).await);
             }
-            Ok(None) => {}
+            // Some clients name the reported address where the user's own is meant, as the examples of XEP-0377 do.
+            Ok(None) => {
+                let is_new = |id: &&String| !draft.ids.contains(id);
+                let ids: Vec<String> = draft.room_ids.iter().filter(is_new).cloned().collect();
+                found.extend(in_archive(cx, user, draft, &ids, None).await);
+            }
             Err(error) => {
                 tracing::error!(jid = %user, %error, "cannot read whether a room can be read");
             }

@@ -22,13 +22,13 @@ use crate::xml::element;
 pub async fn read_remote(cx: &mut Cx<'_>, presence: &Presence) {
     let Some(remote) = cx.server.find_shared::<RemoteInterests>() else { return };
     let Some(client) = presence.head.from.clone().filter(Jid::is_full) else { return };
+    let Some(user) = presence.head.to.as_ref().map(|to| to.to_bare()) else { return };
     match presence.kind {
-        PresenceKind::Unavailable => return remote.remove(&client),
+        PresenceKind::Unavailable => return remote.remove(&client, &user),
         PresenceKind::Available => {}
         _ => return,
     }
     let Some(advertised) = Advertised::of(&presence.content) else { return };
-    let Some(user) = presence.head.to.as_ref().map(|to| to.to_bare()) else { return };
     if is_subscribed(cx, &user, &client).await {
         read_interests(cx, remote.clone(), user, client, advertised).await;
     }

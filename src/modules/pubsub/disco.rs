@@ -4,17 +4,18 @@
 use async_trait::async_trait;
 
 use super::features::META_DATA;
+use super::items;
 use super::place::Place;
 use crate::host::{Asked, Cx, Discovery};
-use crate::jid::Jid;
 use crate::ns;
 use crate::payload::data_form::{Field, FieldKind, Form, FormKind};
 use crate::payload::disco::{Identity, Info, Item, ItemPage};
 use crate::payload::node_config::{AccessModel, NodeConfig};
 use crate::payload::result_set::{SetAnswer, SetRequest, Start};
+use crate::payload::type_filter::TypeFilter;
 use crate::pubsub::headers;
 use crate::stanza::{Condition, StanzaError};
-use crate::storage::{Affiliation, ItemQuery, NodeSummary, PubSubNode, Which};
+use crate::storage::{Affiliation, ItemQuery, NodeSummary, PubSubItem, PubSubNode};
 
 /// Of accounts.
 pub(super) struct OfAccount;
@@ -25,8 +26,20 @@ impl Discovery for OfAccount {
         if asked.to.is_full() { Ok(None) } else { node_info(cx, asked).await }
     }
 
-    async fn items(&self, cx: &Cx<'_>, asked: Asked<'_>) -> Result<Option<Vec<Item>>, StanzaError> {
-        if asked.to.is_full() { Ok(None) } else { items_of(cx, asked).await }
+    async fn page(
+        &self,
+        cx: &Cx<'_>,
+        asked: Asked<'_>,
+        wanted: Option<&SetRequest>,
+    ) -> Result<Option<ItemPage>, StanzaError> {
+        if asked.to.is_full() {
+            return Ok(None);
+        }
+        let place = Place::of(asked.to.to_bare());
+        match asked.node {
+            None => Ok(Some(nodes(cx, &place, asked, None, usize::MAX).await?.0.into())),
+            Some(name) => in_node(cx, &place, asked, name, wanted).await,
+        }
     }
 }
 
@@ -88,29 +101,20 @@ fn metadata(place: &Place, node: &PubSubNode, config: &NodeConfig) -> Form {
         .field(text("pubsub#publish_model", FieldKind::ListSingle, config.publish_model.as_str()))
 }
 
-/// The nodes of a place that are in no collection, those in a collection, or the items of a node: what the sender may
-/// see of them.
-pub(super) async fn items_of(
-    cx: &Cx<'_>,
-    asked: Asked<'_>,
-) -> Result<Option<Vec<Item>>, StanzaError> {
-    let place = Place::of(asked.to.to_bare());
-    match asked.node {
-        None => Ok(Some(nodes(cx, &place, asked.from, None, usize::MAX).await?.0)),
-        Some(name) => in_node(cx, &place, asked.from, name).await,
-    }
-}
-
-/// A page of the nodes of a service (XEP-0060 §5.2, XEP-0059), forwards.
+/// A page of the nodes of a service (XEP-0060 §5.2, XEP-0059), forwards; or of what is in a node. `None` if the sender sees
+/// no such node.
 ///
 /// # Errors
-/// `feature-not-implemented` for a page that does not begin at the beginning or after a node (XEP-0059 §2.6).
+/// `feature-not-implemented` for a page of nodes that does not begin at the beginning or after a node (XEP-0059 §2.6).
 pub(super) async fn page(
     cx: &Cx<'_>,
     asked: Asked<'_>,
     wanted: Option<&SetRequest>,
-) -> Result<ItemPage, StanzaError> {
+) -> Result<Option<ItemPage>, StanzaError> {
     let place = Place::of(asked.to.to_bare());
+    if let Some(name) = asked.node {
+        return in_node(cx, &place, asked, name, wanted).await;
+    }
     let whole = SetRequest::default();
     let set = wanted.unwrap_or(&whole);
     let after = match &set.from {
@@ -122,18 +126,17 @@ pub(super) async fn page(
     };
     let limit = set.limit(MAX_LISTED);
     if limit == 0 {
-        let count = nodes(cx, &place, asked.from, None, usize::MAX).await?.0.len();
-        return Ok(ItemPage {
-            set: Some(SetAnswer { page: None, count: Some(count) }),
-            ..ItemPage::default()
-        });
+        let count = nodes(cx, &place, asked, None, usize::MAX).await?.0.len();
+        let set = Some(SetAnswer { page: None, count: Some(count) });
+        return Ok(Some(ItemPage { items: Vec::new(), set }));
     }
-    let (items, has_more) = nodes(cx, &place, asked.from, after, limit).await?;
+    let (items, has_more) = nodes(cx, &place, asked, after, limit).await?;
     let name = |item: &Item| item.node.as_ref().map(ToString::to_string).unwrap_or_default();
     let index = (set.from == Start::First).then_some(0);
     let page = items.first().zip(items.last()).map(|(one, last)| (name(one), name(last), index));
     let is_whole = wanted.is_none() && !has_more;
-    Ok(ItemPage { items, set: (!is_whole).then_some(SetAnswer { page, count: None }) })
+    let set = (!is_whole).then_some(SetAnswer { page, count: None });
+    Ok(Some(ItemPage { items, set }))
 }
 
 /// Who looks at nodes, and what it may see of them.
@@ -142,10 +145,13 @@ struct Viewer<'a> {
     is_owner: bool,
     sees_presence: bool,
     affiliated: Vec<(String, Affiliation)>,
+    /// Only nodes of these types (XEP-0462).
+    filter: Option<&'a TypeFilter>,
 }
 
 impl<'a> Viewer<'a> {
-    async fn of(cx: &Cx<'_>, place: &'a Place, from: &Jid) -> Result<Self, StanzaError> {
+    async fn of(cx: &Cx<'_>, place: &'a Place, asked: Asked<'a>) -> Result<Self, StanzaError> {
+        let from = asked.from;
         let store = cx.server.storage.pubsub();
         let is_owner = place.is_account() && place.is_of(from);
         let affiliated = match is_owner {
@@ -154,7 +160,7 @@ impl<'a> Viewer<'a> {
         };
         let asks = place.is_account() && !is_owner;
         let sees_presence = asks && cx.shows_presence(&place.owner, from).await?;
-        Ok(Self { place, is_owner, sees_presence, affiliated })
+        Ok(Self { place, is_owner, sees_presence, affiliated, filter: asked.filter })
     }
 
     fn sees(&self, name: &str, config: &NodeConfig) -> bool {
@@ -173,9 +179,12 @@ impl<'a> Viewer<'a> {
         }
     }
 
-    /// A node, if it is seen.
+    /// A node, if it is seen and wanted.
     fn item(&self, node: &NodeSummary) -> Option<Item> {
         let config = NodeConfig::from_text(&node.config);
+        if self.filter.is_some_and(|filter| !filter.passes(&config.payload_type)) {
+            return None;
+        }
         let title = Some(config.title.as_str()).filter(|title| !title.is_empty());
         self.sees(&node.name, &config).then(|| Item {
             node: Some(node.name.as_str().into()),
@@ -190,12 +199,12 @@ impl<'a> Viewer<'a> {
 async fn nodes(
     cx: &Cx<'_>,
     place: &Place,
-    from: &Jid,
+    asked: Asked<'_>,
     after: Option<String>,
     limit: usize,
 ) -> Result<(Vec<Item>, bool), StanzaError> {
     let store = cx.server.storage.pubsub();
-    let viewer = Viewer::of(cx, place, from).await?;
+    let viewer = Viewer::of(cx, place, asked).await?;
     let (mut found, mut after) = (Vec::new(), after);
     loop {
         let some = store.nodes(&place.owner, after.as_deref(), MAX_LISTED).await?;
@@ -213,33 +222,41 @@ async fn nodes(
     }
 }
 
+/// What is in a node: the nodes in a collection, or a page of the items of a leaf; the newest, if none was asked for.
 async fn in_node(
     cx: &Cx<'_>,
     place: &Place,
-    from: &Jid,
+    asked: Asked<'_>,
     name: &str,
-) -> Result<Option<Vec<Item>>, StanzaError> {
+    wanted: Option<&SetRequest>,
+) -> Result<Option<ItemPage>, StanzaError> {
     let Some((node, config)) = place.nodes.find(cx.server, name).await? else { return Ok(None) };
-    if place.entity(cx.server, from, &node, &config).await?.may_read(&config).is_err() {
+    if place.entity(cx.server, asked.from, &node, &config).await?.may_read(&config).is_err() {
         return Ok(None);
     }
+    let store = cx.server.storage.pubsub();
     if config.is_collection() {
-        let children = cx.server.storage.pubsub().children(&place.owner, name, MAX_LISTED).await?;
-        let viewer = Viewer::of(cx, place, from).await?;
-        return Ok(Some(children.iter().filter_map(|child| viewer.item(child)).collect()));
+        let children = store.children(&place.owner, name, MAX_LISTED).await?;
+        let viewer = Viewer::of(cx, place, asked).await?;
+        let shown: Vec<_> = children.iter().filter_map(|child| viewer.item(child)).collect();
+        return Ok(Some(shown.into()));
     }
-    let (max, max_bytes) = (MAX_LISTED, MAX_BYTES);
-    let since = super::items::since(cx, &config);
-    let query = ItemQuery { which: Which::Before(None), max, max_bytes, since };
-    let page = cx.server.storage.pubsub().items(&place.owner, name, query).await?;
-    let item = |item: &crate::storage::PubSubItem| Item {
+    let query = ItemQuery {
+        which: items::of_set(wanted),
+        max: wanted.map_or(MAX_LISTED, |set| set.limit(MAX_LISTED)),
+        max_bytes: usize::MAX,
+        since: items::since(cx, &config),
+        payloads: false,
+    };
+    let page = store.items(&place.owner, name, query).await?.ok_or(Condition::ItemNotFound)?;
+    let item = |item: &PubSubItem| Item {
         name: Some(item.id.as_str().into()),
         ..Item::of(place.owner.clone().into_jid())
     };
-    Ok(Some(page.unwrap_or_default().items.iter().map(item).collect()))
+    let is_part = wanted.is_some() || (page.items.len() as u64) < page.count;
+    let set = is_part.then(|| items::set_of(&page));
+    Ok(Some(ItemPage { items: page.items.iter().map(item).collect(), set }))
 }
 
-/// Bytes of payloads that are read for a list of items, at most.
-const MAX_BYTES: usize = 8 << 20;
 /// Nodes on one page, and items of a node that are listed, at most.
 const MAX_LISTED: usize = 1000;

@@ -54,9 +54,10 @@ pub(super) const OF_ALL: &[&str] = &[
     headers::NS,
 ];
 
-/// Features of the service: those of all places, that it has a command, and that it looks at the presence of subscribers.
+/// Features of the service: those of all places, that it has a command, that it looks at the presence of subscribers, and
+/// that its nodes are found by their types.
 pub(super) static OF_SERVICE: LazyLock<Vec<&str>> = LazyLock::new(|| {
-    OF_ALL.iter().copied().chain([PRESENCE_NOTIFICATIONS, ns::COMMANDS]).collect()
+    OF_ALL.iter().copied().chain([PRESENCE_NOTIFICATIONS, ns::COMMANDS, ns::TYPE_FILTER]).collect()
 });
 
 /// Features of the host. It has no nodes, but its accounts have (XEP-0163 §6.1).

@@ -51,6 +51,17 @@ pub(super) fn kind(config: &NodeConfig) -> MessageKind {
     }
 }
 
+/// Whether a subscriber shows a presence that it wants events for (§6.3). Users of other servers do, as long as theirs is not
+/// known.
+pub(super) fn is_shown(cx: &Cx<'_>, to: &Jid, options: &Options) -> bool {
+    if options.show_values.is_empty() || cx.server.host(to.domain()).is_none() {
+        return true;
+    }
+    let sessions = cx.server.sessions.available(&to.to_bare());
+    let is_meant = |one: &&SessionRef| to.is_bare() || one.jid().as_str() == to.as_str();
+    sessions.iter().filter(is_meant).any(|one| shows(one, options))
+}
+
 /// Whether the presence of a session is one of those that a subscriber wants (§6.3).
 pub(super) fn shows(session: &SessionRef, options: &Options) -> bool {
     let kept = session.available();

@@ -40,20 +40,16 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
     if !config.persist_items {
         return Err(Problem::NotPersistent.into());
     }
-    let which = match (&set, ids.as_slice()) {
-        (_, [_, ..]) => Which::Ids(&ids),
-        (None, []) => Which::Before(None),
-        (Some(set), []) => match &set.from {
-            Start::First => Which::After(None),
-            Start::After(id) => Which::After(Some(id)),
-            Start::Before(id) => Which::Before(Some(id)),
-            Start::Last => Which::Before(None),
-            Start::Index(index) => Which::From(*index as u64),
-        },
-    };
+    let which = if ids.is_empty() { of_set(set.as_ref()) } else { Which::Ids(&ids) };
     let most = max.unwrap_or(MAX_ITEMS);
     let most = set.as_ref().map_or(most, |set| set.limit(most));
-    let query = ItemQuery { which, max: most, max_bytes: MAX_BYTES, since: since(cx, &config) };
+    let query = ItemQuery {
+        which,
+        max: most,
+        max_bytes: MAX_BYTES,
+        since: since(cx, &config),
+        payloads: true,
+    };
     let page = cx.server.storage.pubsub().items(&place.owner, &name, query).await?;
     let page = page.ok_or(Problem::NotFound)?;
     let items = page.items.iter().map(|item| event::item(item, true, &config));
@@ -85,7 +81,19 @@ pub(super) fn since(cx: &Cx<'_>, config: &NodeConfig) -> Option<Timestamp> {
     Some(Timestamp::from_micros(cx.server.clock.now().as_micros().saturating_sub(age)))
 }
 
-fn set_of(page: &ItemPage) -> SetAnswer {
+/// The items on a page that was asked for (XEP-0059); if none was, the newest.
+pub(super) fn of_set(set: Option<&SetRequest>) -> Which<'_> {
+    match set.map(|set| &set.from) {
+        None | Some(Start::Last) => Which::Before(None),
+        Some(Start::First) => Which::After(None),
+        Some(Start::After(id)) => Which::After(Some(id)),
+        Some(Start::Before(id)) => Which::Before(Some(id)),
+        Some(Start::Index(index)) => Which::From(*index as u64),
+    }
+}
+
+/// What is told of a page.
+pub(super) fn set_of(page: &ItemPage) -> SetAnswer {
     let ends = page.items.first().zip(page.items.last());
     let index = usize::try_from(page.index).ok();
     SetAnswer {

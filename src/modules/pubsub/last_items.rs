@@ -11,9 +11,9 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, Weighter};
 use rustc_hash::FxHashMap;
 
-use super::hearing::kind;
+use super::hearing::{self, kind};
 use super::place::Place;
-use super::recipients;
+use super::{presences, recipients};
 use crate::host::{Cx, Invalidation, ServerState, SharedState, stanza_log};
 use crate::jid::{BareJid, Jid};
 use crate::payload::datetime::Timestamp;
@@ -205,8 +205,15 @@ pub(super) async fn to_subscriber(
     config: &NodeConfig,
     subscription: &NodeSubscription,
 ) -> Result<(), StanzaError> {
-    let is_sent = config.persist_items && config.send_last_published_item != SendLast::Never;
-    if !is_sent || !Options::from_text(&subscription.options).deliver {
+    let is_sent = config.persist_items
+        && config.deliver_notifications
+        && config.send_last_published_item != SendLast::Never;
+    let (to, options) = (&subscription.jid, Options::from_text(&subscription.options));
+    let is_wanted = is_sent
+        && options.deliver
+        && hearing::is_shown(cx, to, &options)
+        && presences::is_there(cx, place, to, config, &options);
+    if !is_wanted {
         return Ok(());
     }
     if let Some(item) = last(cx.server, place, name, config).await? {

@@ -65,6 +65,7 @@ impl Module for PubSub {
                 Xep { number: 222, version: "1.0", status: Status::Complete },
                 Xep { number: 223, version: "1.1.1", status: Status::Complete },
                 Xep { number: 248, version: "0.5.0", status: Status::Complete },
+                Xep { number: 462, version: "0.1.1", status: Status::Complete },
             ],
         }
     }

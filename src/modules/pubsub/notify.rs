@@ -151,7 +151,7 @@ async fn interested_remotes(
     let readers = readers(cx, place, node, config).await?.into_iter();
     let readers = readers.filter(|jid| cx.server.host(jid.domain()).is_none());
     let allowed = readers.filter(|jid| !block_list::hits(&blocked, &jid.clone().into_jid()));
-    Ok(allowed.flat_map(|jid| remote.wanting(&jid, &node.name)).collect())
+    Ok(allowed.flat_map(|jid| remote.wanting(&jid, &place.owner, &node.name)).collect())
 }
 
 /// The contacts that may read a node of an account, without the user.

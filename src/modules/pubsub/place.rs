@@ -2,6 +2,7 @@
 
 use crate::host::{AccountNodes, Cx, ServerState, block_list, contact_list};
 use crate::jid::{BareJid, Jid};
+use crate::payload::datetime::Timestamp;
 use crate::payload::node_config::{AccessModel, NodeConfig};
 use crate::pubsub::error::Problem;
 use crate::pubsub::rights::Entity;
@@ -103,26 +104,19 @@ impl Place {
         node.affiliations.iter().filter(is_owner).map(|(jid, _)| jid.clone()).collect()
     }
 
-    /// Who has published these items, as far as they are there.
+    /// Who has published these items, as far as they are there and were published at this moment or later.
     pub(super) async fn publishers(
         &self,
         server: &ServerState,
         name: &str,
-        mut ids: &[String],
+        ids: &[String],
+        since: Option<Timestamp>,
     ) -> storage::Result<Vec<Jid>> {
-        let mut found = Vec::new();
-        // In parts, since payloads may be large.
-        while !ids.is_empty() {
-            let (which, max) = (Which::Ids(ids), ids.len());
-            let query = ItemQuery { which, max, max_bytes: MAX_READ, since: None };
-            let page = server.storage.pubsub().items(&self.owner, name, query).await?;
-            let items = page.unwrap_or_default().items;
-            let Some(last) = items.last() else { break };
-            let end = ids.iter().position(|id| *id == last.id).map_or(ids.len(), |at| at + 1);
-            ids = &ids[end..];
-            found.extend(items.into_iter().map(|item| item.publisher));
-        }
-        Ok(found)
+        let (which, max) = (Which::Ids(ids), ids.len());
+        let query = ItemQuery { which, max, max_bytes: usize::MAX, since, payloads: false };
+        let page = server.storage.pubsub().items(&self.owner, name, query).await?;
+        let items = page.unwrap_or_default().items;
+        Ok(items.into_iter().map(|item| item.publisher).collect())
     }
 
     /// What is known of an entity at a node. The rosters of the owners are read only if the access model needs
@@ -164,8 +158,6 @@ impl Place {
 
 /// Nodes that are read at once.
 const AT_ONCE: usize = 1000;
-/// Bytes of items that are read at once to learn who has published them.
-const MAX_READ: usize = 512 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,7 @@ use crate::payload::node_config::{ConfigError, NodeConfig, NodeFull};
 use crate::pubsub::error::Problem;
 use crate::random::random_id;
 use crate::stanza::{Condition, StanzaError};
-use crate::storage::PubSubItem;
+use crate::storage::{self, ItemQuery, PubSubItem, Which};
 use crate::xml::{ElementRef, element, standalone};
 
 /// Publishes. While the sender's rights are checked, others may make or remove the node: then they are checked
@@ -110,21 +110,35 @@ fn read(
 }
 
 fn payload(item: &ElementRef<'_>, config: &NodeConfig) -> Result<Bytes, Problem> {
-    let mut children = item.children();
-    let Some(payload) = children.next() else {
+    if item.children().next().is_none() {
         return match config.deliver_payloads {
             true => Err(Problem::PayloadRequired),
             false => Ok(Bytes::new()),
         };
-    };
-    if children.next().is_some() || !is_typed(config, &payload) {
+    }
+    let is_one = item.children().nth(1).is_none();
+    if !is_one && !is_picture_of_space(config, item)
+        || !item.children().all(|payload| is_typed(config, &payload))
+    {
         return Err(Problem::InvalidPayload);
     }
-    let bytes = standalone(&payload.to_tree()).map_err(|_| Problem::InvalidPayload)?;
+    let mut bytes = Vec::new();
+    for payload in item.children() {
+        let one = standalone(&payload.to_tree()).map_err(|_| Problem::InvalidPayload)?;
+        bytes.extend_from_slice(&one);
+    }
     if bytes.len() > config.max_payload_size as usize {
         return Err(Problem::PayloadTooBig);
     }
     Ok(bytes.into())
+}
+
+/// Whether an item says where the pictures of a space are, each in several formats (XEP-0503 §5.2.1).
+///
+/// DEPARTS: XEP-0060 §7.1.3.6 – such an item may have several payloads: XEP-0503 has them.
+fn is_picture_of_space(config: &NodeConfig, item: &ElementRef<'_>) -> bool {
+    config.payload_type.starts_with(SPACES)
+        && item.children().all(|payload| payload.is(ns::AVATAR_METADATA, "metadata"))
 }
 
 /// Whether a payload has the namespace of the node (§7.1.3.6). A type that says what a node is for, and not what its items are,
@@ -138,12 +152,15 @@ fn is_typed(config: &NodeConfig, payload: &ElementRef<'_>) -> bool {
 
 /// How the types begin that say what a node is for (XEP-0503, XEP-0472, XEP-0501, XEP-0508, XEP-0473).
 const PURPOSES: [&str; 5] = [
-    "urn:xmpp:spaces:",
+    SPACES,
     "urn:xmpp:microblog:",
     "urn:xmpp:pubsub-social-feed:",
     "urn:xmpp:forums:",
     "urn:xmpp:openpgp:pubsub:",
 ];
+
+/// How the types of spaces begin.
+const SPACES: &str = "urn:xmpp:spaces:";
 
 /// Refuses an item for a full node (§7.1.3.4), and one with the id of another publisher's item, which only owners may
 /// replace.
@@ -156,21 +173,37 @@ async fn check_older(
 ) -> Result<(), StanzaError> {
     let TargetNode { node, config, .. } = target;
     let entity = place.entity(cx.server, from, node, config).await?;
-    let is_full = config.publish_node_full == NodeFull::Reject
-        && node.items as usize + items.len() > config.keep();
+    // Without those that have expired.
+    let there = match config.publish_node_full == NodeFull::Reject && config.item_expire.is_some() {
+        true => count(cx, place, target).await?,
+        false => node.items,
+    } as usize;
+    let is_full =
+        config.publish_node_full == NodeFull::Reject && there + items.len() > config.keep();
     if !config.persist_items || node.items == 0 || (entity.is_owner() && !is_full) {
         return Ok(());
     }
     let ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
-    let old = place.publishers(cx.server, &node.name, &ids).await?;
+    let old =
+        place.publishers(cx.server, &node.name, &ids, super::items::since(cx, config)).await?;
     let is_foreign = |publisher: &Jid| publisher.bare_str() != from.bare_str();
     if !entity.is_owner() && old.iter().any(is_foreign) {
         return Err(Problem::Forbidden.into());
     }
-    if is_full && node.items as usize + items.len() - old.len() > config.keep() {
+    if is_full && there + items.len() - old.len() > config.keep() {
         return Err(Problem::NodeFull.into());
     }
     Ok(())
+}
+
+/// How many items a node has that have not expired.
+async fn count(cx: &Cx<'_>, place: &Place, target: &TargetNode) -> storage::Result<u64> {
+    let since = super::items::since(cx, &target.config);
+    let which = Which::Before(None);
+    let query = ItemQuery { which, max: 0, max_bytes: 0, since, payloads: false };
+    let store = cx.server.storage.pubsub();
+    let page = store.items(&place.owner, &target.node.name, query).await?;
+    Ok(page.unwrap_or_default().count)
 }
 
 /// Items in one request.

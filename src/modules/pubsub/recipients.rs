@@ -51,7 +51,8 @@ pub(super) fn tell_owners(
     to_owners(cx, place, node, MessageKind::Headline, &event);
 }
 
-/// Tells a subscriber of the new state of its subscription (XEP-0060 §8.6, §8.8.4).
+/// Tells a subscriber of the new state of its subscription (XEP-0060 §8.6, §8.8.4). The message of a service waits for one
+/// that is offline. That of an account is a headline, as all that an account tells.
 pub(super) fn tell_subscriber(
     cx: &mut Cx<'_>,
     place: &Place,
@@ -60,6 +61,9 @@ pub(super) fn tell_subscriber(
     state: &str,
 ) {
     let event = event::subscription(name, subscription, state);
-    let to = subscription.jid.clone();
-    send(cx, place, to, MessageKind::Headline, Content::from(event));
+    let kind = if place.is_account() { MessageKind::Headline } else { MessageKind::Normal };
+    let mut message = message(place, kind, Content::from(event));
+    message.head.to = Some(subscription.jid.clone());
+    // Only what can be read is stored.
+    cx.outbox.send(Stanza::Message(message).reread());
 }

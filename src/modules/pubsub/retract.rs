@@ -34,7 +34,7 @@ pub(super) async fn answer(cx: &mut Cx<'_>, place: &Place, request: &Request<'_>
         return Err(Problem::NotPersistent.into());
     }
     if !entity.is_owner() || ids.len() > 1 {
-        let publishers = place.publishers(cx.server, &name, &ids).await?;
+        let publishers = place.publishers(cx.server, &name, &ids, None).await?;
         let is_foreign = |publisher: &Jid| publisher.bare_str() != request.from.bare_str();
         if !entity.is_owner() && publishers.iter().any(is_foreign) {
             return Err(Problem::Forbidden.into());

@@ -94,8 +94,7 @@ impl Discovery for PubSubService {
         match get_pending::items(asked) {
             _ if asked.to.local().is_some() => Ok(None),
             Some(items) => Ok(Some(items.into())),
-            None if asked.node.is_none() => disco::page(cx, asked, wanted).await.map(Some),
-            None => Ok(disco::items_of(cx, asked).await?.map(ItemPage::from)),
+            None => disco::page(cx, asked, wanted).await,
         }
     }
 }

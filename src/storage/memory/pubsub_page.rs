@@ -1,5 +1,7 @@
 //! A page of the items of a node of XEP-0060 in memory.
 
+use bytes::Bytes;
+
 use crate::storage::{ItemPage, ItemQuery, PubSubItem, Which};
 
 /// The items that are wanted. `None` if the one is not there after or before which they are wanted.
@@ -11,7 +13,7 @@ pub(super) fn page(all: &[PubSubItem], query: ItemQuery<'_>) -> Option<ItemPage>
     let fits = |item: &&&PubSubItem| {
         let is_first = bytes == 0;
         bytes += item.payload.len().max(1);
-        is_first || bytes <= query.max_bytes
+        is_first || !query.payloads || bytes <= query.max_bytes
     };
     let count = all.len() as u64;
     let (index, items): (usize, Vec<&PubSubItem>) = match query.which {
@@ -39,5 +41,9 @@ pub(super) fn page(all: &[PubSubItem], query: ItemQuery<'_>) -> Option<ItemPage>
         }
     };
     let index = index as u64;
-    Some(ItemPage { items: items.into_iter().cloned().collect(), index, count })
+    let mut items: Vec<PubSubItem> = items.into_iter().cloned().collect();
+    if !query.payloads {
+        items.iter_mut().for_each(|item| item.payload = Bytes::new());
+    }
+    Some(ItemPage { items, index, count })
 }

@@ -123,21 +123,24 @@ pub(in crate::storage) async fn get(
     node: i64,
     id: &str,
     since: i64,
+    with_payload: bool,
 ) -> Result<Option<PubSubItem>> {
-    let row = sqlx::query(
-        "SELECT id, publisher, published, payload FROM pubsub_item \
-         WHERE node = $1 AND id = $2 AND published >= $3",
-    )
-    .bind(node)
-    .bind(id)
-    .bind(since)
-    .fetch_optional(on)
-    .await?;
+    let row = sqlx::query(if with_payload { WITH_ID } else { WITH_ID_BARE })
+        .bind(node)
+        .bind(id)
+        .bind(since)
+        .fetch_optional(on)
+        .await?;
     row.as_ref().map(item).transpose()
 }
 
+const WITH_ID: &str = "SELECT id, publisher, published, payload FROM pubsub_item \
+    WHERE node = $1 AND id = $2 AND published >= $3";
+const WITH_ID_BARE: &str = "SELECT id, publisher, published, x'' AS payload FROM pubsub_item \
+    WHERE node = $1 AND id = $2 AND published >= $3";
+
 /// Items between two positions, both excluded, in the order of their positions or against it: as many as have
-/// not more bytes together than `max_bytes`, and one more.
+/// not more bytes together than `max_bytes`, and one more. `max_bytes`: `None` for items without their payloads.
 pub(in crate::storage) async fn between(
     on: &mut Connection,
     node: i64,
@@ -145,9 +148,16 @@ pub(in crate::storage) async fn between(
     newest_first: bool,
     (offset, limit): (i64, usize),
     since: i64,
-    max_bytes: usize,
+    max_bytes: Option<usize>,
 ) -> Result<Vec<PubSubItem>> {
-    let mut rows = sqlx::query(if newest_first { NEWEST_FIRST } else { OLDEST_FIRST })
+    let statement = match (max_bytes.is_some(), newest_first) {
+        (true, true) => NEWEST_FIRST,
+        (true, false) => OLDEST_FIRST,
+        (false, true) => NEWEST_BARE,
+        (false, false) => OLDEST_BARE,
+    };
+    let max_bytes = max_bytes.unwrap_or(usize::MAX);
+    let mut rows = sqlx::query(statement)
         .bind(node)
         .bind(above)
         .bind(below)
@@ -170,6 +180,13 @@ const OLDEST_FIRST: &str = "SELECT id, publisher, published, payload FROM pubsub
     WHERE node = $1 AND position > $2 AND position < $3 AND published >= $4 \
     ORDER BY position LIMIT +$5 OFFSET +$6";
 const NEWEST_FIRST: &str = "SELECT id, publisher, published, payload FROM pubsub_item \
+    WHERE node = $1 AND position > $2 AND position < $3 AND published >= $4 \
+    ORDER BY position DESC LIMIT +$5 OFFSET +$6";
+
+const OLDEST_BARE: &str = "SELECT id, publisher, published, x'' AS payload FROM pubsub_item \
+    WHERE node = $1 AND position > $2 AND position < $3 AND published >= $4 \
+    ORDER BY position LIMIT +$5 OFFSET +$6";
+const NEWEST_BARE: &str = "SELECT id, publisher, published, x'' AS payload FROM pubsub_item \
     WHERE node = $1 AND position > $2 AND position < $3 AND published >= $4 \
     ORDER BY position DESC LIMIT +$5 OFFSET +$6";
 

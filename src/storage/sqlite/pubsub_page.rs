@@ -11,6 +11,7 @@ pub(super) async fn page(
 ) -> Result<Option<ItemPage>> {
     let since = query.since.map_or(i64::MIN, |since| since.as_micros());
     let count = pubsub_item::count_below(&mut *on, node, i64::MAX, since).await?;
+    let max_bytes = query.payloads.then_some(query.max_bytes);
     let mut place = None;
     if let Which::After(Some(id)) | Which::Before(Some(id)) = query.which {
         let found = pubsub_item::find(&mut *on, node, id).await?;
@@ -23,20 +24,20 @@ pub(super) async fn page(
         Which::Ids(ids) => {
             let (mut items, mut bytes) = (Vec::new(), 0);
             for id in ids {
-                let item = pubsub_item::get(&mut *on, node, id, since).await?;
+                let item = pubsub_item::get(&mut *on, node, id, since, query.payloads).await?;
                 bytes += item.as_ref().map_or(0, |item| item.payload.len());
                 items.extend(item);
                 if items.len() >= query.max || bytes > query.max_bytes {
                     break;
                 }
             }
-            (0, within(items, query.max_bytes))
+            (0, within(items, max_bytes.unwrap_or(usize::MAX)))
         }
         Which::Before(_) => {
             let below = place.unwrap_or(i64::MAX);
             let range = (0, below);
             let mut items =
-                between(on, node, range, true, (0, query.max), since, query.max_bytes).await?;
+                between(on, node, range, true, (0, query.max), since, max_bytes).await?;
             items.reverse();
             let end = pubsub_item::count_below(&mut *on, node, below, since).await?;
             (end - items.len() as u64, items)
@@ -49,7 +50,7 @@ pub(super) async fn page(
             };
             let part = (offset.cast_signed(), query.max);
             let range = (above, i64::MAX);
-            let items = between(on, node, range, false, part, since, query.max_bytes).await?;
+            let items = between(on, node, range, false, part, since, max_bytes).await?;
             let before = pubsub_item::count_below(&mut *on, node, above + 1, since).await?;
             (before + offset, items)
         }
@@ -65,10 +66,10 @@ async fn between(
     newest_first: bool,
     part: (i64, usize),
     since: i64,
-    max_bytes: usize,
+    max_bytes: Option<usize>,
 ) -> Result<Vec<PubSubItem>> {
     let items = pubsub_item::between(on, node, range, newest_first, part, since, max_bytes).await?;
-    Ok(within(items, max_bytes))
+    Ok(within(items, max_bytes.unwrap_or(usize::MAX)))
 }
 
 /// The first items that have not more bytes together; one in any case.

@@ -229,8 +229,13 @@ impl Export {
         mut ids: Vec<String>,
     ) -> storage::Result<()> {
         let rest = ids.split_off(ids.len().min(ITEMS));
-        let query =
-            ItemQuery { which: Which::Ids(&ids), max: ITEMS, max_bytes: ITEM_BYTES, since: None };
+        let query = ItemQuery {
+            which: Which::Ids(&ids),
+            max: ITEMS,
+            max_bytes: ITEM_BYTES,
+            since: None,
+            payloads: true,
+        };
         let page = self.server.storage.pubsub().items(&owner, &node, query).await?;
         let page = page.unwrap_or_default();
         // Big items are fewer than were asked for. Those that were removed meanwhile are left out.
