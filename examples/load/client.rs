@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use memchr::memmem;
-use rustls::client::Resumption;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

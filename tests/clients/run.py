@@ -88,6 +88,7 @@ def arguments():
     parser.add_argument("--converse", help="folder whose node_modules has converse.js")
     parser.add_argument("--nbxmpp", help="a Python that has nbxmpp and GLib")
     parser.add_argument("--coturn", action="store_true", help="coturn is installed")
+    parser.add_argument("--biboumi", action="store_true", help="biboumi is installed")
     parser.add_argument(
         "--terminal", action="append", default=[], choices=("poezio", "profanity"),
         help="a client in a terminal that is installed",
@@ -162,6 +163,13 @@ def checks(server, args):
             scenario = calls.credentials_open_the_relay
             run = functools.partial(scenario, server)
             yield name, lambda: in_process(server, run, SlixmppClient, SlixmppClient, next(numbers))
+    if args.biboumi:
+        import gateway
+
+        for scenario in gateway.SCENARIOS:
+            name = f"biboumi: {scenario.__name__.replace('_', ' ')}"
+            if args.only in name:
+                yield name, lambda: in_process(server, scenario, rooms.Guest, rooms.Guest, next(numbers))
     for program in args.terminal:
         import terminal_files
         import terminals

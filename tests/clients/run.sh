@@ -104,6 +104,11 @@ case " $* " in
     else
         missing coturn coturn
     fi
+    if command -v biboumi >/dev/null; then
+        set -- "$@" --biboumi
+    else
+        missing biboumi biboumi
+    fi
     for program in profanity poezio; do
         if command -v "$program" >/dev/null; then
             set -- "$@" --terminal "$program"
