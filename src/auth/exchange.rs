@@ -13,7 +13,7 @@ use super::{
     external, password,
 };
 use crate::jid::BareJid;
-use crate::storage::{DeviceLogin, ScramHash};
+use crate::storage::ScramHash;
 
 /// A SASL exchange, from the first message to its end.
 pub struct Exchange {
@@ -265,12 +265,8 @@ impl Exchange {
     }
 
     async fn succeed(&self, user: BareJid, data: Option<Vec<u8>>) -> Result<Step, SaslError> {
-        let UserAgent { id, software, device } = self.agent.clone();
-        // A client without an id is known by its resource, which it has not told yet (see [`DeviceLogin::unnamed`]): its
-        // login is noted when it has a session.
-        if let Some(id) = id {
-            let by_password = self.mechanism.is_by_password();
-            let client = DeviceLogin { id: id.to_string(), software, device, by_password };
+        // Without an id, it is noted when it has a session, by its resource (`DeviceLogin::unnamed`).
+        if let Some(client) = self.agent.clone().login(self.mechanism.is_by_password()) {
             self.verifier.note_login(&user, Some(client), self.since).await;
         }
         Ok(Step::Success { user, anonymous: false, data })

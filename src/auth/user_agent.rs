@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::storage::DeviceLogin;
+
 /// What a client says of itself. A client that logs in by RFC 6120 §6 says nothing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct UserAgent {
@@ -23,6 +25,12 @@ impl UserAgent {
             software: software.and_then(name),
             device: device.and_then(name),
         }
+    }
+
+    /// Its login, for the list of clients. `None` if it has told no id.
+    pub(super) fn login(self, by_password: bool) -> Option<DeviceLogin> {
+        let Self { id, software, device } = self;
+        Some(DeviceLogin { id: id?.to_string(), software, device, by_password })
     }
 }
 
