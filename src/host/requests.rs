@@ -2,9 +2,15 @@
 //! another server.
 //!
 //! ```ignore
-//! let (request, answer) = cx.server.request(from, to, IqKind::Get, element("query").ns(NS))?;
+//! let query = element("query").ns(NS);
+//! let Ok((request, answer)) = cx.server.request(from, to, IqKind::Get, query) else { return };
 //! cx.outbox.send(request);
-//! let task = async move { answer.within(Duration::from_secs(10)).await };
+//! let work = async move {
+//!     if let Ok(result) = answer.within(Duration::from_secs(10)).await {
+//!         read(&result);
+//!     }
+//! };
+//! drop(cx.server.tasks.spawn("NAME", work));
 //! ```
 //!
 //! The id of a request cannot be guessed, and only the address that was asked can answer it. Never wait
