@@ -72,6 +72,7 @@ async fn a_contact_on_another_server_gets_the_last_items_when_it_becomes_availab
 #[tokio::test]
 async fn a_client_on_another_server_that_hides_from_one_user_hears_of_others() {
     let two = Two::certified("").await;
+    two.a.add_account("nurse").await;
     let (mut romeo, mut nurse) = (two.a.online("romeo").await, two.a.online("nurse").await);
     let mut juliet = two.b.online("juliet").await;
     befriend(&mut romeo, "romeo", &mut juliet).await;

@@ -173,7 +173,7 @@ impl TestServer {
         this
     }
 
-    async fn add_account(&self, user: &str) {
+    pub(crate) async fn add_account(&self, user: &str) {
         let (keys, created) = (derive_keys("secret", 4096).unwrap(), Timestamp::from_micros(0));
         let user = BareJid::parse(&format!("{user}@{}", self.domain)).unwrap();
         let account = NewAccount { user, keys, created, admin: false };

@@ -146,6 +146,10 @@ pub(crate) async fn the_newest_items_stay(s: Arc<dyn Storage>) {
     assert_eq!(s.pubsub().node(&romeo(), NAME).await.unwrap().unwrap().config, "1");
 }
 
+/// Up to nine items.
+const NINE: ItemQuery<'static> =
+    ItemQuery { which: Which::After(None), max: 9, max_bytes: 999, since: None, payloads: true };
+
 pub(crate) async fn items_are_found_by_page(s: Arc<dyn Storage>) {
     let all_ids = async || s.pubsub().item_ids(&romeo(), NAME).await.unwrap().concat();
     assert_eq!(page(&s, Which::From(0), 1).await, Some(ItemPage::default()));
@@ -174,23 +178,11 @@ pub(crate) async fn items_are_found_by_page(s: Arc<dyn Storage>) {
     assert_eq!(ids(&page(&s, Which::Ids(&wanted), 9).await.unwrap()), ["d", "a"]);
     let bytes = item("a", 1).payload.len();
     for (max_bytes, expected) in [(0, "e"), (2 * bytes, "de"), (3 * bytes - 1, "de")] {
-        let query = ItemQuery {
-            which: Which::Before(None),
-            max: 9,
-            max_bytes,
-            since: None,
-            payloads: true,
-        };
+        let query = ItemQuery { which: Which::Before(None), max_bytes, ..NINE };
         let page = s.pubsub().items(&romeo(), NAME, query).await.unwrap().unwrap();
         assert_eq!(ids(&page).concat(), expected, "{max_bytes}");
     }
-    let query = ItemQuery {
-        which: Which::After(None),
-        max: 9,
-        max_bytes: 999,
-        since: Some(at(4)),
-        payloads: true,
-    };
+    let query = ItemQuery { since: Some(at(4)), ..NINE };
     let page = s.pubsub().items(&romeo(), NAME, query).await.unwrap().unwrap();
     assert_eq!((ids(&page).concat().as_str(), page.count), ("de", 2));
     // Without payloads, and so without a bound in bytes.

@@ -58,6 +58,10 @@ async fn clients_find_the_websocket_of_their_domain() {
     assert!(xml.contains("xbosh' href='https://chat.example/http-bind'"), "{xml}");
     assert!(!xml.contains("websocket"), "{xml}");
     server.close().await;
+}
+
+#[tokio::test]
+async fn pages_from_everywhere_may_ask() {
     let server = TestServer::closed("").await;
     let (_, head) = server.asked(&request("/.well-known/host-meta", &[])).await;
     assert!(head.starts_with("HTTP/1.1 404 "), "{head}");

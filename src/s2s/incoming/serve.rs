@@ -149,10 +149,7 @@ impl Stream {
                 Err(error) => return Ok(self.machine.fail(error)),
             };
             let link = self.sending.as_ref().map(|(link, _)| Arc::clone(link));
-            let due = match self.machine.is_settled() {
-                false => self.due,
-                true => self.moved + self.idle(),
-            };
+            let due = self.closes_at();
             let may_read = self.flow.may_read(&self.connection);
             let owed_by = self.owed.wakes_at();
             let others = [self.ends_at, acknowledged_by, owed_by, self.silent_until];
@@ -191,6 +188,11 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// Until when something must happen: the other server proves itself, or sends something.
+    fn closes_at(&self) -> Instant {
+        if self.machine.is_settled() { self.moved + self.idle() } else { self.due }
     }
 
     /// How long nothing may move before the stream is closed. If we send on it, before the peer may find it idle (XEP-0478 §4).
