@@ -23,5 +23,5 @@ section! {
 
     /// Let users search their archives by words (XEP-0431). It makes the database larger. Only messages
     /// that were archived while it was on are found; encrypted messages are never found.
-    search: bool = true => Switch, Restart;
+    search: bool = false => Switch, Restart;
 }
