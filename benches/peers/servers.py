@@ -155,7 +155,7 @@ class Waxwing(Server):
             f'[[host]]\ndomain = "{DOMAIN}"\n'
             f'[listen]\nc2s = ["127.0.0.1:{self.port}"]\nc2s_tls = []\nhttp = []\nhttps = []\n'
             # Its default is a port on all addresses.
-            + ("proxy65 = []\n" if "proxy65 =" in self.explains() else "") +
+            + ("proxy65 = []\n" if "listen.proxy65" in self.explains() else "") +
             # All load comes from one address.
             "[limits]\nconnections_per_address = 10000\n"
             f"offline_messages = {OFFLINE_MESSAGES}\n"

@@ -11,6 +11,7 @@ program that does nothing else.
 
 import argparse
 import datetime
+import json
 import os
 import pathlib
 import platform
@@ -43,6 +44,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--directory", help="where the server keeps its data: the disk to measure")
     parser.add_argument("--idle", type=int, default=2000, help="idle clients")
+    parser.add_argument("--rest", type=int, default=90, help="seconds that idle clients are watched; a request is held for 60")
+    parser.add_argument("--only", default="", help="only modes whose name contains this")
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--mebibytes", type=int, default=1024, help="size of the file")
     args = parser.parse_args()
@@ -50,20 +53,25 @@ def main():
     modes = {
         "chat over TCP": ("tcp", f"chat --messages {args.messages}", 200),
         "chat over WebSocket": ("websocket", f"chat --messages {args.messages}", 200),
-        "idle over TCP": ("tcp", f"idle --count {args.idle}", args.idle),
-        "idle over WebSocket": ("websocket", f"idle --count {args.idle}", args.idle),
-        "idle over BOSH": ("bosh", f"idle --count {args.idle}", args.idle),
+        "idle over TCP": ("tcp", f"idle --count {args.idle} --settle {args.rest}", args.idle),
+        "idle over WebSocket": ("websocket", f"idle --count {args.idle} --settle {args.rest}", args.idle),
+        "idle over BOSH": ("bosh", f"idle --count {args.idle} --settle {args.rest}", args.idle),
         "file": ("tcp", f"files --mebibytes {args.mebibytes}", 1),
     }
     for number in range(args.rounds):
         for name, (transport, options, accounts) in modes.items():
+            if args.only not in name:
+                continue
             with tempfile.TemporaryDirectory(prefix="web-", dir=args.directory) as folder:
                 figures = measure(pathlib.Path(folder), transport, options, accounts)
                 if name == "file":
                     figures["disk_mib_per_second"] = disk_speed(folder, args.mebibytes)
             found.setdefault(name, []).append(figures)
             print(f"round {number + 1} of {args.rounds}: {name} done", file=sys.stderr)
-    show(found, args)
+    if args.only:
+        print(json.dumps(found, indent=1))
+    else:
+        show(found, args)
 
 
 def measure(folder, transport, options, accounts):
@@ -104,7 +112,10 @@ def show(found, args):
     print(f"| 10,000 messages, s of server CPU | {cpu[0]:.3f} | {cpu[1]:.3f} ({cpu[1] / cpu[0]:.2f} times) | |")
     print(f"| messages per second | {rate[0]:.0f} | {rate[1]:.0f} | |")
     idle = [median(f"idle over {name}", "rss_kib_per_connection") for name in ("TCP", "WebSocket", "BOSH")]
-    print(f"| idle client of {args.idle}, KiB (RSS) | " + " | ".join(f"{each:.1f}" for each in idle) + " |\n")
+    print(f"| idle client of {args.idle}, KiB (RSS) | " + " | ".join(f"{each:.1f}" for each in idle) + " |")
+    rest = [
+        median(f"idle over {name}", "server_cpu_seconds") * 60_000 / args.rest for name in ("TCP", "WebSocket", "BOSH")]
+    print(f"| all {args.idle} idle clients, ms of server CPU in a minute | " + " | ".join(f"{each:.0f}" for each in rest) + " |\n")
     print(f"| a file of {args.mebibytes} MiB | MiB a second | s of server CPU |\n|---|---:|---:|")
     print(f"| written and synced by a program that does nothing else | {median('file', 'disk_mib_per_second'):.0f} | |")
     for what in ("upload", "download"):
