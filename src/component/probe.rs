@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use crate::host::Origin;
 use crate::host::components::Components;
 use crate::jid::Jid;
-use crate::router::Router;
+use crate::router::{self, Router};
 use crate::stanza::{Presence, PresenceKind, Stanza};
 
 /// Sends the probes.
@@ -27,8 +27,11 @@ pub(super) async fn gone(router: Arc<Router>, domain: SmolStr) {
         let origin = Origin::Component(domain.clone());
         let presence = Presence::bare(PresenceKind::Unavailable, contact, user);
         let sent = router.from_domain(&origin, Stanza::Presence(presence)).await;
-        if let Err(condition) = sent {
-            tracing::debug!(condition = condition.as_str(), "a contact does not go");
+        match sent {
+            Ok(receipts) => router::settle(receipts).await,
+            Err(condition) => {
+                tracing::debug!(condition = condition.as_str(), "a contact does not go");
+            }
         }
     }
 }

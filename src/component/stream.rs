@@ -11,8 +11,9 @@ use crate::host::components::ComponentQueue;
 use crate::host::{Origin, stanza_log};
 use crate::log::redact;
 use crate::ns;
-use crate::router::{self, Router};
+use crate::router::{self, Router, Unsettled};
 use crate::stanza::{Refusal, Stanza, StreamCondition, StreamError};
+use crate::storage::Receipts;
 use crate::stream::channel::SharedChannel;
 use crate::stream::input::{Input, StreamEvent};
 use crate::xml::Frame;
@@ -29,12 +30,13 @@ pub(super) struct Link<'a> {
     pub(super) ended: &'a CancellationToken,
 }
 
-/// Reads until the connection ends. Carries each stanza to the end before it reads the next one, so that their order is
-/// kept (RFC 6120 §10.1), and a slow store slows the component. Returns the error with which the stream is to end, if any.
+/// Reads until the connection ends. Carries each stanza before it reads the next one, so that their order is kept (RFC 6120
+/// §10.1). A slow store slows the component when much is not on the disk yet. Returns the error with which the stream is to end, if any.
 pub(super) async fn read(link: &Link<'_>, input: &mut Input) -> Option<StreamError> {
     let stopping = link.router.server.tasks.stopping();
+    let mut unsettled = Unsettled::default();
     let error = loop {
-        match handle(link, input).await {
+        match handle(link, input, &mut unsettled).await {
             Ok(true) => {}
             Ok(false) => break None,
             Err(error) => break Some(error),
@@ -46,6 +48,7 @@ pub(super) async fn read(link: &Link<'_>, input: &mut Input) -> Option<StreamErr
                 break Some(StreamCondition::Reset.text("the component was changed or removed"));
             }
             () = stopping.cancelled() => break Some(StreamCondition::SystemShutdown.into()),
+            () = unsettled.next(), if !unsettled.is_empty() => {}
             read = link.channel.receive(input.received()) => match read {
                 Ok(Some(count)) => {
                     link.router.server.metrics.bytes_in.inc_by(count as u64);
@@ -55,11 +58,16 @@ pub(super) async fn read(link: &Link<'_>, input: &mut Input) -> Option<StreamErr
         }
     };
     link.ended.cancel();
+    unsettled.finish().await;
     error
 }
 
 /// Handles all whole elements that were read. `false` if the component has ended its stream.
-async fn handle(link: &Link<'_>, input: &mut Input) -> Result<bool, StreamError> {
+async fn handle(
+    link: &Link<'_>,
+    input: &mut Input,
+    unsettled: &mut Unsettled,
+) -> Result<bool, StreamError> {
     while !link.ended.is_cancelled() {
         let event = input.next_event().inspect_err(|error| {
             let condition = StreamError::from(*error).condition;
@@ -70,7 +78,10 @@ async fn handle(link: &Link<'_>, input: &mut Input) -> Result<bool, StreamError>
             Some(StreamEvent::Element(frame)) if frame.root().is(ns::STREAM, "error") => {
                 return Ok(false);
             }
-            Some(StreamEvent::Element(frame)) => Box::pin(carry(link, frame)).await?,
+            Some(StreamEvent::Element(frame)) => {
+                let receipts = Box::pin(carry(link, frame)).await?;
+                unsettled.add(receipts, ()).await;
+            }
             Some(StreamEvent::End) => return Ok(false),
             Some(StreamEvent::Header(_)) => return Err(StreamCondition::BadFormat.into()),
         }
@@ -78,8 +89,8 @@ async fn handle(link: &Link<'_>, input: &mut Input) -> Result<bool, StreamError>
     Ok(true)
 }
 
-/// Carries one stanza to the end.
-async fn carry(link: &Link<'_>, frame: Frame) -> Result<(), StreamError> {
+/// Carries one stanza. The receipts say when it is stored.
+async fn carry(link: &Link<'_>, frame: Frame) -> Result<Receipts, StreamError> {
     tracing::trace!(xml = redact(frame.bytes()), "received");
     let (router, server) = (link.router, &link.router.server);
     let origin = Origin::Component(link.domain.clone());
@@ -104,7 +115,7 @@ async fn carry(link: &Link<'_>, frame: Frame) -> Result<(), StreamError> {
     if let Some(answer) = answer {
         crate::host::Route::route(router, answer).await;
     }
-    Ok(())
+    Ok(Receipts::new())
 }
 
 /// Writes what is queued, as much as there is at once. Ends when the reading loop has ended. Returns what was taken out

@@ -20,6 +20,15 @@ impl Halt {
     pub fn bounce(condition: Condition, reason: &'static str) -> Self {
         Self::Bounce(condition.into(), Some(reason))
     }
+
+    /// The reason, for the log.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Bounce(error, reason) => reason.unwrap_or(error.condition.as_str()),
+            Self::Drop(reason) => reason,
+        }
+    }
 }
 
 /// The peer gets `internal-server-error`; the log gets the cause.

@@ -1,9 +1,7 @@
 //! What is stored because of the stanza that is handled, and what the stanza costs.
 
-use smallvec::SmallVec;
-
 use crate::stanza::{IqKind, Stanza};
-use crate::storage::{Handled, MessageId, Receipt};
+use crate::storage::{Handled, MessageId, Receipts};
 
 /// What is stored because of the stanza that is handled, and because of the stanzas that it causes.
 #[derive(Debug, Default)]
@@ -12,7 +10,7 @@ pub struct Keeping {
     /// that is stored (XEP-0198 §4). `None` if nothing is to be stored, or if it was stored already.
     pub handled: Option<Handled>,
     /// These resolve when what was stored is on the disk.
-    pub receipts: SmallVec<[Receipt; 1]>,
+    pub receipts: Receipts,
     /// The message is in the archive of its sender, under this number.
     pub archived: Option<MessageId>,
     /// What it has cost so far, in steps of the budget `work`.

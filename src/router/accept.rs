@@ -3,16 +3,15 @@
 
 use std::pin::pin;
 
-use smallvec::SmallVec;
 use tracing::Instrument as _;
 
-use super::route::{Router, carry, drain, settle};
+use super::route::{Router, carry, drain};
 use super::{bounce, iq, message, presence, privileged};
 use crate::host::{Cx, Keeping, Origin, Outbox, ServerState, components, stanza_log};
 use crate::jid::{FullJid, Jid};
 use crate::session::Session;
 use crate::stanza::{Condition, Stanza, StanzaError, StreamCondition};
-use crate::storage::{Handled, MessageId, Receipt};
+use crate::storage::{Handled, MessageId, Receipts};
 
 /// A stanza of a client that was carried to the end.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub struct Processed {
     pub stanza: Stanza,
     /// These resolve when everything that was stored of it is on the disk. Only then the stanza counts as
     /// handled (XEP-0198 §4).
-    pub receipts: SmallVec<[Receipt; 1]>,
+    pub receipts: Receipts,
     /// The number of stanzas that its client has sent was stored with it.
     pub is_counted: bool,
     /// It is a message, and has this number in the archive of its sender.
@@ -75,8 +74,9 @@ impl Router {
         Processed { stanza: copy, receipts, is_counted, archived, steps }
     }
 
-    /// Carries a stanza of another server or of a component to the end: when this returns, the stanza has
-    /// been delivered, stored, or answered with an error.
+    /// Carries a stanza of another server or of a component to the end: when this returns, the stanza has been
+    /// delivered, given to the store, or answered with an error. It is stored when the receipts resolve
+    /// ([`settle`](super::settle)). The next stanza need not wait for that: one write to the disk is for many.
     ///
     /// # Errors
     /// As [`accept`]: the stanza goes nowhere, and the stream ends.
@@ -84,21 +84,20 @@ impl Router {
         &self,
         origin: &Origin<'_>,
         mut stanza: Stanza,
-    ) -> Result<(), StreamCondition> {
+    ) -> Result<Receipts, StreamCondition> {
         accept(&self.server, origin, &mut stanza).inspect_err(|&condition| {
             stanza_log::note_refused_stanza(&stanza, origin, condition);
         })?;
         if let Origin::Component(domain) = origin {
             match Box::pin(privileged::take(self, (domain, origin), stanza)).await {
                 Some(left) => stanza = left,
-                None => return Ok(()),
+                None => return Ok(Receipts::new()),
             }
         }
         let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
         carry(self, origin, &mut outbox, &mut keeping, stanza).await;
         drain(self, &mut outbox, &mut keeping, None).await;
-        settle(keeping).await;
-        Ok(())
+        Ok(keeping.receipts)
     }
 }
 
@@ -120,7 +119,7 @@ pub fn refuse(
         stanza.head_mut().to = host.map(|host| host.jid.clone());
     }
     span.in_scope(|| bounce::refused(server, client, &stanza, error));
-    Processed { stanza, receipts: SmallVec::new(), is_counted: false, archived: None, steps: 1 }
+    Processed { stanza, receipts: Receipts::new(), is_counted: false, archived: None, steps: 1 }
 }
 
 /// Checks that the origin owns the `from` of its stanza.

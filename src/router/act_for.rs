@@ -16,7 +16,7 @@ pub(super) async fn host(router: &Router, domain: &str, host: &Host, stanza: Sta
     let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
     carry(router, &origin, &mut outbox, &mut keeping, stanza).await;
     drain(router, &mut outbox, &mut keeping, None).await;
-    settle(keeping).await;
+    settle(keeping.receipts).await;
 }
 
 /// Carries a stanza to the end as if the user had sent it.
@@ -36,7 +36,7 @@ pub(super) async fn user(
     let done = Box::pin(leaves(&mut cx, user, stanza)).instrument(span.clone()).await;
     span.in_scope(|| bounce::end(&mut cx, &copy, done));
     drain(router, &mut outbox, &mut keeping, None).await;
-    settle(keeping).await;
+    settle(keeping.receipts).await;
 }
 
 async fn leaves(cx: &mut Cx<'_>, user: &BareJid, stanza: Stanza) -> Result<Outcome, Halt> {

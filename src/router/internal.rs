@@ -13,7 +13,7 @@ impl Route for Router {
         let (mut outbox, mut keeping) = (Outbox::default(), Keeping::default());
         outbox.send(stanza);
         drain(self, &mut outbox, &mut keeping, None).await;
-        settle(keeping).await;
+        settle(keeping.receipts).await;
     }
 
     async fn tell(&self, domain: &str, event: Event<'_>) {
@@ -51,6 +51,6 @@ impl<'a> Internal<'a> {
     /// Routes what was put into the outbox, and waits until what is stored of it is durable.
     pub(super) async fn finish(mut self) {
         drain(self.router, &mut self.outbox, &mut self.keeping, None).await;
-        settle(self.keeping).await;
+        settle(self.keeping.receipts).await;
     }
 }

@@ -82,9 +82,9 @@ pub async fn deliver(
     }
     // A service or another server accepted it: only the sender has an archive here. If that fails, the sender is told
     // nothing: with an error, the message would be sent again.
-    let kept = mam::keep(cx, sender, None, message).await.unwrap_or_else(|_| {
+    let kept = mam::keep(cx, sender, None, message).await.unwrap_or_else(|halt| {
         let jid = sender.map(|user| user.as_str());
-        tracing::warn!(target: STANZA, jid, "not archived for the sender");
+        tracing::warn!(target: STANZA, jid, reason = halt.reason(), "not archived for the sender");
         None
     });
     Ok(Delivered { outcome: Outcome::HandedOver, kept })

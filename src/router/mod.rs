@@ -33,12 +33,14 @@ mod route;
 mod send_presence;
 mod session_end;
 pub mod subscription;
+mod unsettled;
 
 pub use accept::{Processed, accept, check_claim, check_from, refuse};
 pub use bounce::not_kept;
 pub use catch_up::catch_up;
 pub use outcome::Outcome;
-pub use route::Router;
+pub use route::{Router, settle};
+pub use unsettled::Unsettled;
 
 /// The pause after the store has failed.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(1);

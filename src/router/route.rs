@@ -16,6 +16,7 @@ use crate::host::{
 use crate::jid::{BareJid, Jid};
 use crate::session::Session;
 use crate::stanza::Stanza;
+use crate::storage::Receipts;
 
 /// The router: what all tasks share, and the handlers to which stanzas are routed.
 pub struct Router {
@@ -109,8 +110,8 @@ pub(super) async fn carry(
 }
 
 /// Waits until everything that was stored is on the disk. A failure is logged: nobody waits for an answer.
-pub(super) async fn settle(keeping: Keeping) {
-    for receipt in keeping.receipts {
+pub async fn settle(receipts: Receipts) {
+    for receipt in receipts {
         if let Err(error) = receipt.await {
             tracing::error!(%error, "a message from the server was not stored");
         }

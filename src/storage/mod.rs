@@ -75,7 +75,7 @@ pub use pubsub_node::{
 pub use purpose::Purpose;
 pub use push::{PushDevice, PushRegistration, PushStore};
 pub use read_cache::{OfAccount, ReadCache, Seen};
-pub use receipt::Receipt;
+pub use receipt::{Receipt, Receipts};
 pub use resumption::{Handled, Resumable, ResumptionStore, SavedSession, SessionNumber};
 pub use room::{
     ROOMS_OF_CREATOR, RoomAffiliation, RoomChange, RoomMember, RoomOccupant, RoomQuery,

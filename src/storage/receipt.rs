@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::{Result, StorageError};
@@ -12,6 +13,9 @@ use super::{Result, StorageError};
 #[derive(Debug)]
 #[must_use = "nothing is durable before it resolves"]
 pub struct Receipt(State);
+
+/// Those of one stanza.
+pub type Receipts = SmallVec<[Receipt; 1]>;
 
 #[derive(Debug)]
 enum State {

@@ -166,6 +166,7 @@ async fn a_peer_far_away_has_time_to_ask_for_acknowledgements() {
     peer.say("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>").await;
     peer.hears("<success").await;
     writes(&mut romeo, 0..1).await;
+    // The two ways of a slow network, each shorter than the silence after a login (500 ms), together longer.
     sleep(Duration::from_millis(450)).await;
     peer.say(header("c.example", "a.example")).await;
     peer.hears("</stream:features>").await;

@@ -150,6 +150,7 @@ async fn white_space_does_not_stand_for_reading() {
     let (server, at) = TestServer::that_knows_c(&authority, free_port(), more).await;
     let mut romeo = server.online("romeo").await;
     let mut peer = flooded(&mut romeo, at, &own, 15).await;
+    // A space now and then, for longer than `limits.write`: the spaces are what is tried, not waited for.
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(200)).await;
         if peer.writer.write_all(b" ").await.is_err() || peer.writer.flush().await.is_err() {

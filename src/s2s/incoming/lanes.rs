@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::handled::{Handled, Place};
 use crate::host::{Origin, stanza_log};
-use crate::router::Router;
+use crate::router::{Router, Unsettled};
 use crate::stanza::{Refusal, Stanza, StreamCondition, StreamError};
 use crate::xml::Frame;
 
@@ -112,6 +112,7 @@ impl Lanes {
 async fn run(router: Arc<Router>, lane: Arc<Lane>) {
     // A panic ends this task: the lane must not wait for it.
     let running = Running(&lane);
+    let mut unsettled = Unsettled::default();
     loop {
         let next = {
             let mut state = lane.0.lock();
@@ -121,15 +122,18 @@ async fn run(router: Arc<Router>, lane: Arc<Lane>) {
         };
         let Some((domain, stanza, permit, own)) = next else { break };
         let origin = Origin::Server(domain);
-        if let Err(condition) = Box::pin(router.from_domain(&origin, stanza)).await {
-            tracing::error!(
-                condition = condition.as_str(),
-                "a stanza of another server was refused"
-            );
+        match Box::pin(router.from_domain(&origin, stanza)).await {
+            Ok(receipts) => unsettled.add(receipts, (permit, own)).await,
+            Err(condition) => {
+                tracing::error!(
+                    condition = condition.as_str(),
+                    "a stanza of another server was refused"
+                );
+            }
         }
-        drop((permit, own));
     }
     std::mem::forget(running);
+    unsettled.finish().await;
 }
 
 /// Lets the lane begin again when its task panics. What waited in it is lost.
