@@ -1,8 +1,8 @@
 //! What keeping messages costs, and whether it depends on how much is stored already.
 //!
-//! `cargo bench --bench archive -- [messages] [in flight] [users] [search]` fills an archive with messages
+//! `cargo bench --bench archive -- [messages] [in flight] [users]` fills an archive with messages
 //! between users (default 1,000,000, 256 and 2,000), and at each power of ten measures what the next
-//! 50,000 cost, five times from 100,000 on, and reads pages. Shown is the median, and the least and the
+//! 50,000 cost, five times from 100,000 on, reads pages, and searches a whole archive for a word. Shown is the median, and the least and the
 //! most. Each message is archived for both sides and marked for one; the mark
 //! falls when the receipt has resolved. fsync is honoured.
 
@@ -27,12 +27,11 @@ fn main() {
     let mut arguments = std::env::args().skip(1).filter(|a| !a.starts_with("--"));
     let mut number = |or: usize| arguments.next().and_then(|a| a.parse().ok()).unwrap_or(or);
     let (messages, in_flight, users) = (number(1_000_000), number(256), number(2_000));
-    let search = std::env::args().any(|a| a == "search");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(run(messages, in_flight, users, search));
+    runtime.block_on(run(messages, in_flight, users));
 }
 
-async fn run(messages: usize, in_flight: usize, users: usize, search: bool) {
+async fn run(messages: usize, in_flight: usize, users: usize) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path: PathBuf = dir.path().join("waxwing.sqlite");
     let storage: Arc<dyn Storage> = SqliteStorage::open(&path, 2, &Tasks::new()).await.unwrap();
@@ -41,9 +40,8 @@ async fn run(messages: usize, in_flight: usize, users: usize, search: bool) {
         storage.resumption().begin(&people[0].bare, "phone", "key").await.unwrap();
     receipt.await.unwrap();
     let clock = Clock::system();
-    println!("{in_flight} in flight, {users} users, search {search}");
-    let mut load =
-        Load { storage: &storage, people: &people, clock, session, search, done: 0, random: 1 };
+    println!("{in_flight} in flight, {users} users");
+    let mut load = Load { storage: &storage, people: &people, clock, session, done: 0, random: 1 };
     let mut goal = 10_000;
     while goal <= messages {
         load.write(goal, in_flight).await;
@@ -63,6 +61,7 @@ async fn run(messages: usize, in_flight: usize, users: usize, search: bool) {
             spread(1, samples.iter().map(|(_, used)| used.written / 1024.0 / SAMPLE as f64)),
         );
         pages(&storage, &people).await;
+        search(&storage, &people[0]).await;
         goal *= 10;
     }
     let done = load.done;
@@ -83,6 +82,23 @@ fn spread(digits: usize, values: impl Iterator<Item = f64>) -> String {
         return format!("{middle:.digits$}");
     }
     format!("{middle:.digits$} ({least:.digits$} to {most:.digits$})")
+}
+
+/// A client searches all that it has for a word that is nowhere: the longest search (XEP-0431).
+async fn search(storage: &Arc<dyn Storage>, person: &Person) {
+    let all = Query { max: 0, count: true, ..Query::default() };
+    let counted = storage.archive().page(&person.bare, &all).await.unwrap().unwrap();
+    let count = counted.count.map_or(0, |count| count.total);
+    let (begun, before) = (Instant::now(), Used::now());
+    let query =
+        Query { text: Some("nowhere".into()), backwards: true, max: 50, ..Query::default() };
+    let found = storage.archive().page(&person.bare, &query).await.unwrap().unwrap();
+    assert!(found.rows.is_empty());
+    println!(
+        "          search of {count} messages: {:.1} ms, {:.1} ms of CPU",
+        begun.elapsed().as_secs_f64() * 1e3,
+        (Used::now() - before).cpu * 1e3
+    );
 }
 
 /// Four clients read the newest pages of 50, of one conversation and of all.
@@ -120,7 +136,6 @@ struct Load<'a> {
     people: &'a [Person],
     clock: Clock,
     session: SessionNumber,
-    search: bool,
     done: usize,
     random: u64,
 }
@@ -133,7 +148,7 @@ impl Load<'_> {
                 let mut anybody = || &self.people[next(&mut self.random) % self.people.len()];
                 let (from, to) = (anybody(), anybody());
                 let handled = Some(Handled { session: self.session, count: n as u32 });
-                let message = message(&self.clock, from, to, n, self.search, handled);
+                let message = message(&self.clock, from, to, n, handled);
                 round.push((to, self.storage.archive().keep(message).await.unwrap()));
             }
             self.done += round.len();
@@ -196,7 +211,6 @@ fn message(
     from: &Person,
     to: &Person,
     n: usize,
-    search: bool,
     handled: Option<Handled>,
 ) -> NewMessage {
     let text = format!(
@@ -222,7 +236,6 @@ fn message(
         at: clock.now(),
         xml: Bytes::from(xml),
         holders: smallvec![holder(from, to, Way::Sent), holder(to, from, Way::Received)],
-        search: search.then_some(text),
         handled,
     }
 }

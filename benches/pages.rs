@@ -92,7 +92,7 @@ async fn fill(storage: &Arc<dyn Storage>, clock: &Clock, n: usize, messages: usi
                 waiting: false,
                 limit: None,
             }],
-            search: None,
+
             handled: None,
         };
         last = Some(storage.archive().keep(message).await.unwrap().receipt);

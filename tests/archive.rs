@@ -168,7 +168,7 @@ fn of_fields() -> Vec<Case> {
 
 #[tokio::test(start_paused = true)]
 async fn each_page_is_the_one_that_was_asked_for() {
-    let server = TestServer::new("[archive]\nsearch = true").await;
+    let server = TestServer::new("").await;
     let mut ids = Vec::new();
     for n in 0..10 {
         let with = ["tybalt@capulet.lit", "nurse@capulet.lit/house", "nurse@capulet.lit/street"];

@@ -20,12 +20,6 @@ CREATE TABLE archive (
     PRIMARY KEY (owner, id)
 ) WITHOUT ROWID;
 
--- Words of messages (XEP-0431), by the message's id; filled only if that is asked for.
--- holders: a word `o<number>` for each owner, so that a search reads little of what others wrote.
-CREATE VIRTUAL TABLE archive_text USING fts5 (
-    holders, words, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
-);
-
 -- Sessions that can be resumed (XEP-0198 section 5). ended: since when there is none any more.
 -- state: what a server that ended in good order left for the next one.
 CREATE TABLE resumable (

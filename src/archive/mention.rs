@@ -2,10 +2,9 @@
 //!
 //! What is not known counts as a mention: then a phone is woken, and can look.
 
-use super::policy;
 use crate::jid::{BareJid, Jid};
 use crate::ns;
-use crate::stanza::Message;
+use crate::stanza::{Message, is_encrypted, message_text};
 use crate::xml::ElementRef;
 
 /// A user in a room.
@@ -30,9 +29,9 @@ impl Occupant<'_> {
             return true;
         }
         let has_body = children().any(|child| child.is(ns::CLIENT, "body") && child.has_text());
-        match policy::searchable(message) {
+        match message_text(message) {
             Some(text) => is_named(self.nick, &text),
-            None => has_body || children().any(|child| policy::is_encrypted(&child)),
+            None => has_body || children().any(|child| is_encrypted(&child)),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::ns;
 use crate::payload::chat_state::is_transient;
 use crate::payload::hints::Hints;
-use crate::stanza::{Message, MessageKind};
+use crate::stanza::{Message, MessageKind, is_encrypted};
 use crate::xml::ElementRef;
 
 /// Where a message is stored. Each holder of the message may still object.
@@ -51,18 +51,6 @@ impl StorePolicy {
     }
 }
 
-/// The text by which a search finds a message. `None` if it has no text, or the text stands in for
-/// encrypted content (XEP-0380 §3).
-#[must_use]
-pub fn searchable(message: &Message) -> Option<String> {
-    if message.content.received_children().any(|child| is_encrypted(&child)) {
-        return None;
-    }
-    let bodies = message.content.received_children().filter(|child| child.is(ns::CLIENT, "body"));
-    let texts: Vec<String> = bodies.map(|body| body.text().into_owned()).collect();
-    (!texts.is_empty()).then(|| texts.join("\n"))
-}
-
 /// An element that makes a message worth archiving: a user wants to read it later, or it changes something
 /// that can be read.
 #[must_use]
@@ -76,16 +64,6 @@ pub fn is_lasting(child: &ElementRef<'_>) -> bool {
         || CALLS.contains(&ns)
         || listed(LASTING)
 }
-
-/// Whether only the recipient can read what is in it.
-#[must_use]
-pub fn is_encrypted(child: &ElementRef<'_>) -> bool {
-    ENCRYPTED.contains(&child.ns())
-}
-
-/// XEP-0380, three generations of OMEMO (XEP-0384), XEP-0373, XEP-0027.
-const ENCRYPTED: &[&str] =
-    &[ns::OMEMO_0, ns::PGP, "urn:xmpp:eme:0", ns::OMEMO_1, ns::OMEMO_2, ns::OPENPGP];
 
 /// XEP-0353, XEP-0482: calls, and how they ended.
 const CALLS: &[&str] = &[ns::CALL_INVITES, ns::CALLS_0, ns::CALLS_1];
@@ -174,14 +152,5 @@ mod tests {
             let expected = StorePolicy { archive: *archive, wait: *wait };
             assert_eq!(StorePolicy::of(&message(kind, inner)), expected, "{kind} {inner}");
         }
-    }
-
-    #[test]
-    fn an_encrypted_message_has_no_text_to_search() {
-        let plain = message("chat", "<body>a &lt; b</body><body xml:lang='de'>c</body>");
-        assert_eq!(searchable(&plain).as_deref(), Some("a < b\nc"));
-        let hidden = "<body>I sent you OMEMO</body><encryption xmlns='urn:xmpp:eme:0'/>";
-        assert_eq!(searchable(&message("chat", hidden)), None);
-        assert_eq!(searchable(&message("chat", "<subject>a</subject>")), None);
     }
 }

@@ -109,7 +109,7 @@ mod tests {
         let at = Timestamp::from_micros(9_000);
         let stanza = Stanza::read(Frame::from_bytes(xml).unwrap()).unwrap();
         let holders = smallvec![holder];
-        let new = NewMessage { at, xml: xml.into(), holders, search: None, handled: None };
+        let new = NewMessage { at, xml: xml.into(), holders, handled: None };
         (new, Arc::new(stanza))
     }
 

@@ -21,7 +21,7 @@ section! {
     /// How many messages are kept in the archive of one account, the newest. 0 = all.
     messages: u64 = 0 => Count::between(0, 1_000_000_000), Reload;
 
-    /// Let users search their archives by words (XEP-0431). It makes the database larger. Only messages
-    /// that were archived while it was on are found; encrypted messages are never found.
-    search: bool = false => Switch, Restart;
+    /// Let users search their archives by words (XEP-0431). A search reads the messages of the account among which it is
+    /// to find some. Encrypted messages are never found.
+    search: bool = true => Switch, Restart;
 }

@@ -5,12 +5,12 @@ use super::effect::{Effect, Publication};
 use super::occupants::is_delayed_by;
 use super::program::Speaker;
 use super::{Actor, Affiliation, Effects, Moment, Room, moderation, occupant_id, subject};
-use crate::archive::policy::{is_encrypted, is_lasting};
+use crate::archive::policy::is_lasting;
 use crate::jid::Jid;
 use crate::ns;
 use crate::payload::hints::Hints;
 use crate::payload::stanza_id;
-use crate::stanza::{Condition, Message, MessageKind, StanzaError};
+use crate::stanza::{Condition, Message, MessageKind, StanzaError, is_encrypted};
 use crate::xml::ElementRef;
 
 impl Room {

@@ -8,6 +8,7 @@ mod codec;
 pub mod content;
 pub mod error;
 mod kind;
+mod message_text;
 pub mod stream_error;
 
 use smol_str::SmolStr;
@@ -16,6 +17,7 @@ pub use codec::Refusal;
 pub use content::Content;
 pub use error::{Condition, ErrorKind, StanzaError};
 pub use kind::{IqKind, MessageKind, PresenceKind};
+pub use message_text::{is_encrypted, message_text, stored_message_text};
 pub use stream_error::{Detail, StreamCondition, StreamError};
 
 use crate::jid::Jid;

@@ -29,8 +29,6 @@ pub struct NewMessage {
     pub xml: Bytes,
     /// Who holds it. Two entries of one owner become one. A message without a holder is not stored.
     pub holders: SmallVec<[Holder; 2]>,
-    /// The text in which words are found (XEP-0431). `None` if it is encrypted, or search is off.
-    pub search: Option<String>,
     /// Stored in the same transaction, even if the message is refused.
     pub handled: Option<Handled>,
 }
@@ -121,7 +119,8 @@ pub struct Query {
     pub ids: Option<Vec<MessageId>>,
     /// Ids that must be in the archive. If one is not, there is no page.
     pub named: SmallVec<[MessageId; 4]>,
-    /// Only messages with all of these words, in any order.
+    /// Only messages that can be read and have all of these words, in any order (XEP-0431). All messages that may be found
+    /// otherwise are read for that, so that a message costs nothing more when it is stored.
     pub text: Option<String>,
     /// The last page that fits, not the first. Rows are in ascending order of ids in any case.
     pub backwards: bool,

@@ -34,7 +34,7 @@ async fn keep(storage: &dyn Storage, owner: &BareJid, text: &str, archive: bool)
         at: Timestamp::from_micros(1_000_000),
         xml: xml.into(),
         holders: [holder].into_iter().collect(),
-        search: None,
+
         handled: None,
     };
     storage.archive().keep(new).await.unwrap().receipt.await.unwrap();

@@ -73,7 +73,6 @@ impl TestServer {
             at: Timestamp::from_micros(START + second * 1_000_000),
             xml: xml.into(),
             holders: smallvec![holder],
-            search: Some(text.into()),
             handled: None,
         };
         let kept = self.storage.archive().keep(message).await.unwrap();

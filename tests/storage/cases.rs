@@ -78,7 +78,7 @@ pub(crate) async fn keep_waiting(
         limit: Some(limit),
     };
     let holders = smallvec![holder];
-    let message = NewMessage { at: at(micros), xml, holders, search: None, handled: None };
+    let message = NewMessage { at: at(micros), xml, holders, handled: None };
     let kept = s.archive().keep(message).await?;
     kept.receipt.await.map(|()| kept.id)
 }

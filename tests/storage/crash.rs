@@ -175,7 +175,7 @@ async fn old_database_of(dir: &Path, steps: usize, rows: &str) {
     let tables: Vec<(String, String)> = sqlx::query_as(
         "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'index', 'view') \
          AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx_%' \
-         AND name NOT LIKE 'archive_text_%' AND sql IS NOT NULL ORDER BY type",
+         AND sql IS NOT NULL ORDER BY type",
     )
     .fetch_all(&mut raw)
     .await

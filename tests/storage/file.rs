@@ -158,7 +158,7 @@ async fn no_row_of_a_removed_account_is_left() {
     let mut raw = raw(dir.path()).await;
     let tables: Vec<(String,)> = sqlx::query_as(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
-         AND name NOT LIKE '_sqlx_%' AND name NOT LIKE 'archive_text_%' AND name <> 'archive_volume'",
+         AND name NOT LIKE '_sqlx_%' AND name <> 'archive_volume'",
     )
     .fetch_all(&mut raw)
     .await

@@ -27,7 +27,7 @@ pub(crate) fn message(
     text: impl std::fmt::Display,
     holders: SmallVec<[Holder; 2]>,
 ) -> NewMessage {
-    NewMessage { at: at(micros), xml: body(text), holders, search: None, handled: None }
+    NewMessage { at: at(micros), xml: body(text), holders, handled: None }
 }
 
 /// From Romeo to Juliet, archived by both; Juliet has not got it.
@@ -62,8 +62,7 @@ async fn waiting(s: &Arc<dyn Storage>, owner: &str) -> Vec<MessageId> {
 }
 
 pub(crate) async fn a_message_that_is_replaced_is_replaced_for_all(s: Arc<dyn Storage>) {
-    let id =
-        keep(&s, NewMessage { search: Some("secret".into()), ..letter(5_000, "secret") }).await;
+    let id = keep(&s, letter(5_000, "secret")).await;
     let other = keep(&s, letter(6_000, "other")).await;
     let archive = s.archive();
     let by_word = Query { text: Some("secret".to_owned()), ..all() };

@@ -37,7 +37,6 @@ const SQLITE_ONLY: &[&str] = &[
     "= ?",
     "(?",
     ", ?",
-    "archive_text",
     "archive_row",
     "archive_segment",
     "archive_volume",

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::archive::policy::is_encrypted;
 use crate::ns;
-use crate::stanza::{MessageKind, Stanza};
+use crate::stanza::{MessageKind, Stanza, is_encrypted};
 use crate::storage::{Stored, Way, WireIds};
 use crate::xml::Frame;
 

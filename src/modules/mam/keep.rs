@@ -8,7 +8,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::preferences;
-use crate::archive::policy::{self, StorePolicy};
+use crate::archive::policy::StorePolicy;
 use crate::host::{ArchiveWatchers, Cx, Halt, Kept, contact_list};
 use crate::jid::{BareJid, Jid};
 use crate::payload::stanza_id;
@@ -64,12 +64,10 @@ pub async fn keep(
         return Ok(None);
     }
     cx.keeping.count_writes(holders.len());
-    let search = cx.server.config.load().archive.search;
     let new = NewMessage {
         at: cx.server.clock.now(),
         xml: Bytes::from(Stanza::Message(message.clone()).to_bytes()),
         holders,
-        search: if search { policy::searchable(message) } else { None },
         handled: cx.keeping.handled,
     };
     let stored = cx.server.storage.archive().keep(new).await?;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::deliver::tell;
 use super::tombstone;
-use crate::archive::{importance, policy};
+use crate::archive::importance;
 use crate::host::lifecycle::{self, Event, RoomListener};
 use crate::host::{ArchiveWatchers, Cx};
 use crate::jid::{BareJid, Jid};
@@ -38,10 +38,8 @@ pub(super) async fn publish(
         if let Some(author) = &author {
             kept.content.add(&room.author_in_archive(author));
         }
-        let search = cx.server.config.load().archive.search;
         let new = NewMessage {
             at,
-            search: if search { policy::searchable(&message) } else { None },
             holders: smallvec::smallvec![holder(room.jid(), &message.head.from)],
             xml: Bytes::from(Stanza::Message(kept).to_bytes()),
             handled: cx.keeping.handled,

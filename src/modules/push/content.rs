@@ -2,9 +2,8 @@
 //! nothing. A client cannot change that: XEP-0357 §9 wants it out of band. Users do it on their own page, and an
 //! administrator does it for a user who asks.
 
-use crate::archive::policy;
 use crate::jid::{BareJid, Jid};
-use crate::stanza::Message;
+use crate::stanza::{Message, message_text};
 use crate::storage::{self, Storage};
 use crate::xml::{Frame, element};
 
@@ -79,7 +78,7 @@ impl Content {
     /// What a notification of this message contains of it.
     pub(super) fn last(self, message: &Message) -> Option<Last> {
         let sender = message.head.from.clone().filter(|_| self != Self::Nothing)?;
-        let body = policy::searchable(message).filter(|_| self == Self::Body);
+        let body = message_text(message).filter(|_| self == Self::Body);
         let body = body.map(|body| match body.char_indices().nth(MAX_BODY) {
             None => body,
             Some((end, _)) => body[..end].to_owned(),

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::messages::{Archived, Undelivered};
+use super::messages::Undelivered;
 use super::state::State;
 use super::storage::MemoryStorage;
 use crate::jid::{BareJid, Jid};
 use crate::storage::archive::PAGE_BYTES;
 use crate::storage::message_id::{IdClock, Ids};
-use crate::storage::tokenizer::tokenize;
+use crate::storage::tokenizer::{has_words, search_words};
 use crate::storage::{
     ArchiveStore, Count, End, Kept, MessageId, NewMessage, OFFLINE_MESSAGES, Page, Query, Receipt,
     Result, Retention, StorageError, Stored, Waiting,
@@ -80,12 +80,11 @@ impl ArchiveStore for MemoryStorage {
         if !query.named.iter().all(has) {
             return Ok(None);
         }
-        let asked = query.text.as_ref().map(|text| tokenize(text, 16));
+        let asked = query.text.as_ref().map(|text| search_words(text));
         let all: Vec<&Stored> = owner
             .into_iter()
             .flat_map(|o| o.archive.values())
             .filter(|a| finds(query, asked.as_deref(), a))
-            .map(|a| &a.message)
             .collect();
         let is_inside = |s: &&&Stored| {
             query.after.is_none_or(|after| s.id > after)
@@ -112,13 +111,12 @@ impl ArchiveStore for MemoryStorage {
         }
         let default = state.default_quota;
         for owner in state.owners.values_mut() {
-            let archived = owner.archive.get(&id).map(|archived| &archived.message.xml);
+            let archived = owner.archive.get(&id).map(|archived| &archived.xml);
             let waiting = owner.waiting.get(&id).map(|undelivered| &undelivered.message.xml);
             let Some(old) = archived.or(waiting).map(Bytes::len) else { continue };
             owner.change(default, old as u64, xml.len() as u64, false)?;
             if let Some(archived) = owner.archive.get_mut(&id) {
-                archived.message.xml = xml.clone();
-                archived.words.clear();
+                archived.xml = xml.clone();
             }
             if let Some(undelivered) = owner.waiting.get_mut(&id) {
                 undelivered.message.xml = xml.clone();
@@ -130,7 +128,7 @@ impl ArchiveStore for MemoryStorage {
     async fn ends(&self, owner: &BareJid) -> Result<Option<(End, End)>> {
         let state = self.state()?;
         let Some(owner) = state.owners.get(owner) else { return Ok(None) };
-        let end = |a: &Archived| (a.message.id, a.message.at);
+        let end = |a: &Stored| (a.id, a.at);
         Ok(owner.archive.values().next().map(end).zip(owner.archive.values().next_back().map(end)))
     }
 
@@ -195,10 +193,8 @@ impl State {
             }
             if holder.archive {
                 let (with, way, xml) = (holder.with.clone(), holder.way, xml.clone());
-                let message_words = message.search.as_ref().map(|text| tokenize(text, usize::MAX));
                 let message = Stored { id, at, with, way, xml };
-                let words = message_words.unwrap_or_default();
-                owner.archive.insert(id, Archived { message, words });
+                owner.archive.insert(id, message);
             }
             if holder.waiting {
                 let message = Waiting { id, at, archived: holder.archive, xml: xml.clone() };
@@ -222,17 +218,14 @@ fn fitting(found: &[&Stored], query: &Query) -> usize {
 }
 
 /// Whether the query finds this message, wherever the page begins.
-fn finds(query: &Query, asked: Option<&[String]>, archived: &Archived) -> bool {
-    let message = &archived.message;
+fn finds(query: &Query, asked: Option<&[String]>, message: &Stored) -> bool {
     query.with.as_ref().is_none_or(|with| is_with(with, &message.with))
         && query.above.is_none_or(|above| message.id > above)
         && query.below.is_none_or(|below| message.id < below)
         && query.start.is_none_or(|start| message.at >= start)
         && query.end.is_none_or(|end| message.at <= end)
         && query.ids.as_ref().is_none_or(|ids| ids.contains(&message.id))
-        && asked.is_none_or(|asked| {
-            !asked.is_empty() && asked.iter().all(|word| archived.words.contains(word))
-        })
+        && asked.is_none_or(|asked| has_words(&message.xml, asked))
 }
 
 fn is_with(asked: &Jid, with: &Jid) -> bool {

@@ -1,14 +1,7 @@
-//! Messages in memory: as an archive has them, and as undelivered ones.
+//! Undelivered messages in memory.
 
 use crate::jid::BareJid;
-use crate::storage::{Stored, Waiting};
-
-/// A message of an archive, with its words if it can be searched.
-#[derive(Debug)]
-pub(super) struct Archived {
-    pub(super) message: Stored,
-    pub(super) words: Vec<String>,
-}
+use crate::storage::Waiting;
 
 /// An undelivered message.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use smol_str::SmolStr;
 
 use super::contacts::Contacts;
-use super::messages::{Archived, Undelivered};
+use super::messages::Undelivered;
 use super::pubsub_node::StoredNode;
 use crate::jid::BareJid;
 use crate::payload::datetime::Timestamp;
@@ -14,7 +14,7 @@ use crate::storage::message_id::{IdClock, Ids};
 use crate::storage::usage::Room;
 use crate::storage::{
     ApiToken, ApiTokenHash, ContentHash, Device, Invitation, MessageId, NodeNumber,
-    PushRegistration, Resumable, ScramKeys, SessionNumber, StoredFile, StoredRoom,
+    PushRegistration, Resumable, ScramKeys, SessionNumber, Stored, StoredFile, StoredRoom,
 };
 
 /// All that is stored.
@@ -53,7 +53,7 @@ pub(super) struct Owner {
     /// Bytes for which slots were given, by hours since 1970.
     pub(super) upload_hours: BTreeMap<i64, u64>,
     pub(super) invitations: Vec<Invitation>,
-    pub(super) archive: BTreeMap<MessageId, Archived>,
+    pub(super) archive: BTreeMap<MessageId, Stored>,
     pub(super) waiting: BTreeMap<MessageId, Undelivered>,
     pub(super) roster: Contacts,
     /// The room that has this address.

@@ -43,7 +43,7 @@ impl UsageStore for MemoryStorage {
 impl Owner {
     pub(super) fn usage(&self) -> Usage {
         let mut usage = Usage {
-            archive: self.archive.values().map(|row| row.message.xml.len() as u64).sum(),
+            archive: self.archive.values().map(|row| row.xml.len() as u64).sum(),
             push: self.push.iter().map(PushRegistration::bytes).sum(),
             pubsub: self.nodes.values().map(StoredNode::bytes).sum(),
             roster: self.roster.bytes(),
@@ -155,7 +155,7 @@ impl Owner {
             && let Some(oldest) = self.archive.first_entry()
             && oldest_waiting.is_none_or(|waiting| *oldest.key() < waiting)
         {
-            freed += oldest.remove().message.xml.len() as u64;
+            freed += oldest.remove().xml.len() as u64;
         }
         self.room = Room::Unknown;
         self.count(default);

@@ -11,6 +11,7 @@ use crate::jid::Jid;
 use crate::payload::datetime::Timestamp;
 use crate::storage::archive::PAGE_BYTES;
 use crate::storage::sql::{DbRow, Statement, jid, message_id, row_limit};
+use crate::storage::tokenizer::has_words;
 use crate::storage::{Page, Result, Stored, Way};
 
 impl ArchiveScan<'_, '_> {
@@ -21,6 +22,9 @@ impl ArchiveScan<'_, '_> {
         while page.complete
             && let Some(piece) = self.next().await?
         {
+            if piece.is_empty() {
+                continue;
+            }
             self.turn.pass().await;
             // One row more than wanted shows whether there are more.
             let wanted = row_limit((max - page.rows.len()).saturating_add(1));
@@ -40,6 +44,23 @@ impl ArchiveScan<'_, '_> {
             page.rows.reverse();
         }
         Ok(page)
+    }
+
+    /// Those rows of a piece that have the words. Words are compared while rows are read: not all rows of a piece are in
+    /// memory at once.
+    pub(super) async fn find_words(&mut self, piece: &Piece) -> Result<Piece> {
+        let words = self.query.words.clone().unwrap_or_default();
+        self.turn.pass().await;
+        let mut ids = Vec::new();
+        let mut on = self.database.reader().await?;
+        let mut rows = self.rows_of(piece, row_limit(usize::MAX)).fetch(&mut *on);
+        while let Some(row) = rows.try_next().await? {
+            let xml = Bytes::from(row.try_get::<Vec<u8>, _>("xml")?);
+            if has_words(&xml, &words) {
+                ids.push(row.try_get("id")?);
+            }
+        }
+        Ok(Piece::Listed(ids))
     }
 
     /// The statement that reads whole rows of a piece.
@@ -87,6 +108,8 @@ impl ArchiveScan<'_, '_> {
         let (low, high) = match piece {
             Piece::Between(.., Some(rows)) => return Ok(rows.unsigned_abs()),
             Piece::Between(low, high, None) => (*low, *high),
+            // They were read already.
+            Piece::Listed(ids) if self.query.words.is_some() => return Ok(ids.len() as u64),
             Piece::Listed(ids) => return Ok(self.found_of(ids).await?.len() as u64),
         };
         self.turn.pass().await;
@@ -127,6 +150,13 @@ impl ArchiveScan<'_, '_> {
             .await?;
         let ids = rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>();
         Ok(ids?)
+    }
+}
+
+impl Piece {
+    /// Nothing is found in it.
+    fn is_empty(&self) -> bool {
+        matches!(self, Self::Listed(ids) if ids.is_empty())
     }
 }
 

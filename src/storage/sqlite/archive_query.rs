@@ -1,9 +1,11 @@
 //! A query of an archive as the database wants it, and the statements that find it between two ids.
 
+use std::sync::Arc;
+
 use crate::payload::datetime::Timestamp;
 use crate::storage::message_id::{IdClock, LEAST_LAG};
 use crate::storage::sql::Statement;
-use crate::storage::tokenizer::tokenize;
+use crate::storage::tokenizer::search_words;
 use crate::storage::{MessageId, Query};
 
 /// A query of an archive, as the database wants it.
@@ -16,8 +18,8 @@ pub(super) struct ArchiveQuery {
     with: Option<With>,
     /// Only these ids, in ascending order.
     pub(super) only: Option<Vec<i64>>,
-    /// Words to be found, as an expression of FTS5.
-    pub(super) words: Option<String>,
+    /// All of these words are to be found.
+    pub(super) words: Option<Arc<[String]>>,
 }
 
 /// Only messages to or from an address.
@@ -49,11 +51,11 @@ impl ArchiveQuery {
             low = low.max(ids.first()? - 1);
             high = high.min(ids.last()? + 1);
         }
-        let words = query.text.as_ref().map(|text| tokenize(text, WORDS));
+        let words = query.text.as_deref().map(search_words);
         if words.as_ref().is_some_and(Vec::is_empty) {
             return None;
         }
-        let words = words.as_deref().map(expression);
+        let words = words.map(Arc::from);
         let with = query.with.as_ref().map(|with| With {
             jid: with.as_str().to_owned(),
             bare: with.bare_str().to_owned(),
@@ -139,14 +141,6 @@ impl ArchiveQuery {
     }
 }
 
-/// An expression of FTS5. All words are in quotes, so that none of them is an operator. The statement
-/// puts the owner before it.
-fn expression(words: &[String]) -> String {
-    let quoted: Vec<String> =
-        words.iter().map(|w| format!("words : \"{}\"", w.replace('"', ""))).collect();
-    quoted.join(" AND ")
-}
-
 /// $1 is the owner, $2 and $3 are ids, $4 and $5 times, $6 is the correspondent, $7 and $8 are the bounds
 /// of its full addresses.
 macro_rules! find {
@@ -219,20 +213,9 @@ pub(super) const LISTED: &str = listed!("a.id, m.at, a.peer, a.way, m.xml");
 /// Their ids only.
 pub(super) const LISTED_IDS: &str = listed!("a.id");
 
-/// Ids of messages with the words $4 which owner $1 has, or had, between $2 and $3.
-pub(super) const TEXT: &str = "SELECT rowid FROM archive_text WHERE archive_text MATCH \
-    'holders : \"o' || $1 || '\" AND ' || $4 AND rowid > $2 AND rowid < $3 ORDER BY rowid LIMIT +$5";
-/// The same, the newest first.
-pub(super) const TEXT_BACKWARDS: &str = "SELECT rowid FROM archive_text WHERE archive_text MATCH \
-    'holders : \"o' || $1 || '\" AND ' || $4 AND rowid > $2 AND rowid < $3 \
-    ORDER BY rowid DESC LIMIT +$5";
-
-/// Words of a search, at most. More are ignored.
-const WORDS: usize = 16;
-
 /// All statements, for tests.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 12] = [
+pub(super) const STATEMENTS: [&str; 10] = [
     FORWARDS,
     BACKWARDS,
     COUNT,
@@ -243,6 +226,4 @@ pub(super) const STATEMENTS: [&str; 12] = [
     AT_ALL_TIMES_BACKWARDS,
     LISTED,
     LISTED_IDS,
-    TEXT,
-    TEXT_BACKWARDS,
 ];

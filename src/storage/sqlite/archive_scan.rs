@@ -3,19 +3,18 @@
 //! ([`crate::storage::read_scheduler`]).
 //!
 //! A range of ids in which everything is found is one piece. Otherwise a piece is a range of [`BLOCK`]
-//! rows, a block that has rows to be found ([`super::block_counts`]), or a list of ids.
+//! rows, a block that has rows to be found ([`super::block_counts`]), or a list of ids. If words are to be found, each
+//! piece is read, and becomes the list of those that have them.
 
 use std::collections::VecDeque;
 
-use sqlx::Row as _;
-
-use super::archive_query::{ArchiveQuery, TEXT, TEXT_BACKWARDS};
+use super::archive_query::ArchiveQuery;
 use super::block_counts::{self, AT_ONCE, BLOCK};
 use super::database::Database;
 use super::extend_blocks::extend_blocks;
 use crate::storage::Result;
 use crate::storage::read_scheduler::ReadTurn;
-use crate::storage::sql::{Connection, row_limit};
+use crate::storage::sql::Connection;
 
 /// A scan between two ids, from one end to the other.
 pub(super) struct ArchiveScan<'a, 't> {
@@ -43,8 +42,6 @@ enum Kind {
     Blocks,
     /// The query names ids.
     Listed,
-    /// Ids are found by words.
-    Text,
 }
 
 /// Where something may be found.
@@ -65,11 +62,10 @@ impl<'a, 't> ArchiveScan<'a, 't> {
         query: &'a ArchiveQuery,
         backwards: bool,
     ) -> Self {
-        let kind = match (&query.words, &query.only) {
-            (Some(_), _) => Kind::Text,
-            (None, Some(_)) => Kind::Listed,
-            (None, None) if query.takes_all() => Kind::Whole,
-            (None, None) => Kind::Blocks,
+        let kind = match &query.only {
+            Some(_) => Kind::Listed,
+            None if query.takes_all() => Kind::Whole,
+            None => Kind::Blocks,
         };
         let (low, high) = query.ids;
         let (ready, blocks_end, outside) = (VecDeque::new(), None, 0);
@@ -110,11 +106,13 @@ impl<'a, 't> ArchiveScan<'a, 't> {
                     self.push_list(only);
                     self.low = self.high;
                 }
-                Kind::Text => self.search_words().await?,
                 Kind::Blocks => self.next_by_blocks().await?,
             }
         }
-        Ok(self.ready.pop_front())
+        match self.ready.pop_front() {
+            Some(piece) if self.query.words.is_some() => Ok(Some(self.find_words(&piece).await?)),
+            piece => Ok(piece),
+        }
     }
 
     fn push_list(&mut self, mut ids: Vec<i64>) {
@@ -123,31 +121,6 @@ impl<'a, 't> ArchiveScan<'a, 't> {
             ids.reverse();
         }
         self.ready.push_back(Piece::Listed(ids));
-    }
-
-    /// Adds a list of messages with the words. The owner may not have some of them any more.
-    async fn search_words(&mut self) -> Result<()> {
-        let rows = sqlx::query(if self.backwards { TEXT_BACKWARDS } else { TEXT })
-            .bind(self.owner)
-            .bind(self.low)
-            .bind(self.high)
-            .bind(self.query.words.clone())
-            .bind(row_limit(CANDIDATES))
-            .fetch_all(&mut *self.database.reader().await?)
-            .await?;
-        let ids = rows.iter().map(|row| row.try_get(0)).collect::<std::result::Result<_, _>>();
-        let mut ids: Vec<i64> = ids?;
-        match ids.last() {
-            Some(last) if ids.len() == CANDIDATES => self.skip_to(*last),
-            _ => self.low = self.high,
-        }
-        if let Some(only) = &self.query.only {
-            ids.retain(|id| only.binary_search(id).is_ok());
-        }
-        if !ids.is_empty() {
-            self.push_list(ids);
-        }
-        Ok(())
     }
 
     /// The scan has come up to this id, inclusive.
@@ -266,8 +239,6 @@ const AWAY_BACKWARDS: &str = away!("a.volume DESC, a.first DESC, a.id DESC");
 
 /// Pieces outside of blocks after which blocks are counted. Small archives never come that far.
 const PATIENCE: usize = 2;
-/// Messages with the words of a search that are read in one piece.
-const CANDIDATES: usize = if cfg!(test) { 4 } else { 256 };
 
 /// All statements, for tests.
 #[cfg(test)]

@@ -189,11 +189,12 @@ mod tests {
             let holders = [holder(from, to, Way::Sent), holder(to, from, Way::Received)];
             let mut ids = Vec::new();
             for storage in on {
+                let text = ["", "bread wine", "bread"][n as usize % 3];
+                let xml = format!("<message id='{now}-{n}'><body>{text}</body></message>");
                 let message = NewMessage {
                     at: Timestamp::from_micros(now + n as i64),
-                    xml: Bytes::from(format!("<message id='{now}-{n}'/>")),
+                    xml: Bytes::from(xml),
                     holders: holders.clone().into_iter().collect::<SmallVec<_>>(),
-                    search: (n % 3 > 0).then(|| ["bread wine", "bread"][n % 2].to_owned()),
                     handled: None,
                 };
                 ids.push(storage.archive().keep(message).await.unwrap().id);

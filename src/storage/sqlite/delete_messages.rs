@@ -57,9 +57,7 @@ pub(super) fn list(ids: &[i64]) -> String {
     format!("[{}]", numbers.join(","))
 }
 
-const RELEASE: [&str; 3] = [
-    "DELETE FROM archive_text WHERE rowid IN \
-     (SELECT id FROM message WHERE id IN (SELECT value FROM json_each($1)) AND holders <= 1)",
+const RELEASE: [&str; 2] = [
     "DELETE FROM message WHERE id IN (SELECT value FROM json_each($1)) AND holders <= 1",
     "UPDATE message SET holders = holders - 1 WHERE id IN (SELECT value FROM json_each($1))",
 ];

@@ -11,7 +11,6 @@ use crate::storage::node;
 use crate::storage::sql::multi_row::MultiRow;
 use crate::storage::sql::setting;
 use crate::storage::sql::undelivered::{self, Marker};
-use crate::storage::tokenizer::tokenize;
 use crate::storage::{Result, Way};
 
 /// The rows of a batch, table by table.
@@ -21,7 +20,6 @@ struct Rows<'a> {
     /// Owner, id, the other side, way, bytes.
     archive: Vec<(i64, i64, &'a str, i64, i64)>,
     markers: Vec<Marker<'a>>,
-    texts: Vec<(i64, String, String)>,
     lag: i64,
 }
 
@@ -50,21 +48,16 @@ impl<'a> Rows<'a> {
         let (at, bytes) = (message.at.as_micros(), message.xml.len() as i64);
         self.lag = self.lag.max(node::counter(id).saturating_sub(at));
         self.bodies.push((id, at, &message.xml, message.holders.len() as i64));
-        let mut names = String::new();
         for holder in &message.holders {
             let owner = owners.number(&holder.owner);
             if holder.archive {
                 let way = i64::from(holder.way == Way::Sent);
                 self.archive.push((owner, id, holder.with.as_str(), way, bytes));
-                names.push_str(&format!("o{owner} "));
             }
             if holder.waiting {
                 let (is_only_holder, sender) = (!holder.archive, holder.with.bare_str());
                 self.markers.push(Marker { owner, message: id, is_only_holder, sender });
             }
-        }
-        if let Some(text) = message.search.as_ref().filter(|_| !names.is_empty()) {
-            self.texts.push((id, names, tokenize(text, WORDS).join(" ")));
         }
     }
 
@@ -86,12 +79,7 @@ impl<'a> Rows<'a> {
                 q.bind(segment).bind(*owner).bind(*id).bind(*peer).bind(*way).bind(*bytes)
             })
             .await?;
-        undelivered::insert(&mut on.tx, &self.markers).await?;
-        TEXTS
-            .execute(&mut on.tx, &self.texts, |q, (id, holders, words)| {
-                q.bind(*id).bind(holders.as_str()).bind(words.as_str())
-            })
-            .await
+        undelivered::insert(&mut on.tx, &self.markers).await
     }
 }
 
@@ -108,14 +96,8 @@ async fn raise_lag(on: &mut WriteTx<'_>, lag: i64) -> Result<()> {
     Ok(())
 }
 
-/// How many words of a message can be found, at most.
-const WORDS: usize = 10_000;
-
 static BODIES: LazyLock<MultiRow> =
     LazyLock::new(|| MultiRow::new("INSERT INTO message (id, at, xml, holders) VALUES ", 4, ""));
 static ARCHIVE: LazyLock<MultiRow> = LazyLock::new(|| {
     MultiRow::new("INSERT INTO archive_row (segment, owner, id, peer, way, bytes) VALUES ", 6, "")
-});
-static TEXTS: LazyLock<MultiRow> = LazyLock::new(|| {
-    MultiRow::new("INSERT INTO archive_text (rowid, holders, words) VALUES ", 3, "")
 });

@@ -52,9 +52,7 @@ const FORGET_ENTITY: [&str; 4] = [
 ];
 
 /// Messages that this owner holds are deleted if nobody else holds them.
-const PURGE: [&str; 4] = [
-    "DELETE FROM archive_text WHERE rowid IN (SELECT id FROM message WHERE holders <= 1 AND id IN \
-     (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1))",
+const PURGE: [&str; 3] = [
     "DELETE FROM message WHERE holders <= 1 AND id IN \
      (SELECT id FROM archive WHERE owner = $1 UNION SELECT message FROM waiting WHERE owner = $1)",
     "UPDATE message SET holders = holders - 1 WHERE id IN \

@@ -35,8 +35,7 @@ impl Change for ReplaceMessage {
             self.count_for(on, &peer, old.unsigned_abs()).await?;
         }
         let connection = on.tx.connection().await?;
-        sqlx::query(REPLACE).bind(self.id).bind(&self.xml[..]).execute(&mut *connection).await?;
-        sqlx::query(FORGET_WORDS).bind(self.id).execute(connection).await?;
+        sqlx::query(REPLACE).bind(self.id).bind(&self.xml[..]).execute(connection).await?;
         Ok(true)
     }
 }
@@ -71,7 +70,6 @@ const FIND: &str = "SELECT a.peer, CAST(octet_length(m.xml) AS BIGINT) \
     FROM archive a CROSS JOIN message m ON m.id = a.id \
     WHERE a.owner = $1 AND a.volume_first <= $2 AND a.first <= $2 AND a.id = $2";
 const REPLACE: &str = "UPDATE message SET xml = $2 WHERE id = $1";
-const FORGET_WORDS: &str = "DELETE FROM archive_text WHERE rowid = $1";
 const COUNT: &str = "UPDATE archive_row SET bytes = $3 WHERE owner = $1 AND id = $2 AND segment IN \
     (SELECT s.segment FROM archive_volume v CROSS JOIN archive_segment s ON s.volume = v.number \
     WHERE v.first <= $2 AND s.owner = $1 AND s.first <= $2)";

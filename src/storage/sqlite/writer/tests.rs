@@ -66,7 +66,7 @@ fn message(jid: &str, bytes: usize) -> NewMessage {
         at: Timestamp::from_micros(1),
         xml: vec![b'x'; bytes].into(),
         holders: smallvec![holder],
-        search: None,
+
         handled: None,
     }
 }
