@@ -20,6 +20,8 @@ mod look;
 mod managed;
 #[path = "support/peer.rs"]
 mod peer;
+#[path = "servers/posh.rs"]
+mod posh;
 #[path = "support/recorder.rs"]
 #[expect(dead_code, reason = "other tests wait for records")]
 mod recorder;

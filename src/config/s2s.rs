@@ -55,6 +55,15 @@ section! {
     /// for these records only when a certificate is not valid otherwise.
     dane: bool = true => Switch, Reload;
 
+    /// Believe a server whose certificate no authority has signed, or which does not name the domain, if the web site of the
+    /// domain names the fingerprint of this certificate (POSH, RFC 7711). Web sites at addresses that are not public are not
+    /// asked.
+    posh: bool = true => Switch, Reload;
+
+    /// Where the web sites of some domains are that are asked for fingerprints, instead of what DNS says: `{ "example.net" =
+    /// "192.0.2.7:443" }`. These addresses need not be public.
+    posh_hosts: Vec<StaticHost> = Vec::new() => StaticHosts, Reload;
+
     /// File with the key of the DNS root (DNSKEY record, RFC 7958), instead of the one that is built in: for a DNS of your
     /// own.
     trust_anchor: Option<PathBuf> = None => Path("\"/etc/waxwing/root.key\""), Restart;

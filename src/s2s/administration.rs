@@ -85,13 +85,7 @@ impl Servers {
         };
         let rows = self.rows().into_iter().filter(|row| row.remote == remote);
         let (incoming, outgoing): (Vec<_>, Vec<_>) = rows.partition(|row| row.direction == "in");
-        let proof = match (rules.is_dialback_enough(remote), rules.has_dane(remote)) {
-            (true, _) => "a certificate, or dialback",
-            (false, true) => {
-                "a certificate that is valid for it, or one that the signed DNS names (DANE)"
-            }
-            (false, false) => "a certificate that is valid for it",
-        };
+        let proof = proof_of(&rules, remote);
         vec![
             ("domain", json!(remote)),
             ("may_talk", json!(may_talk)),
@@ -159,6 +153,23 @@ impl Servers {
     }
 }
 
+/// How a domain must be proven, in words.
+fn proof_of(rules: &Rules, remote: &str) -> &'static str {
+    match (rules.is_dialback_enough(remote), rules.has_dane(remote), rules.has_posh(remote)) {
+        (true, ..) => "a certificate, or dialback",
+        (false, true, true) => {
+            "a certificate that is valid for it, or one that the signed DNS (DANE) or the web site of the domain (POSH) names"
+        }
+        (false, true, false) => {
+            "a certificate that is valid for it, or one that the signed DNS names (DANE)"
+        }
+        (false, false, true) => {
+            "a certificate that is valid for it, or one that the web site of the domain names (POSH)"
+        }
+        (false, false, false) => "a certificate that is valid for it",
+    }
+}
+
 /// What the other server is like, and what would come of a stream to it.
 fn about_peer(rules: &Rules, opened: &Opened, remote: &str) -> Vec<(&'static str, Value)> {
     let mut facts = vec![("peer", json!(opened.connection.peer.to_string()))];
@@ -178,6 +189,7 @@ fn about_peer(rules: &Rules, opened: &Opened, remote: &str) -> Vec<(&'static str
     let own = certificate.and_then(|own| own.own_fault(remote));
     facts.push(("certificate", json!(own.map_or("valid", |fault| fault.words()))));
     facts.push(("dane", json!(certificate.and_then(|own| own.dane()).unwrap_or("not asked"))));
+    facts.push(("posh", json!(certificate.and_then(|own| own.posh()).unwrap_or("not asked"))));
     let seen = opened.seen.clone().unwrap_or_default();
     facts.push(("external", json!(seen.has_external)));
     facts.push(("dialback", json!(seen.has_dialback)));
@@ -188,7 +200,7 @@ fn about_peer(rules: &Rules, opened: &Opened, remote: &str) -> Vec<(&'static str
         }
         (Some(fault), false) => format!(
             "its certificate {}, so it is not believed: it needs another one, or TLSA records in a signed \
-                 DNS (DANE), or its domain a line in `s2s.dialback`",
+                 DNS (DANE), or its fingerprint on the web site of the domain (POSH), or its domain a line in `s2s.dialback`",
             fault.words()
         ),
         _ if seen.has_external => "this server would log in by its certificate".to_owned(),

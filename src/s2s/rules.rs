@@ -59,10 +59,25 @@ impl Rules {
     /// Whether the signed DNS is asked for certificates of this domain that are not valid otherwise (DANE). It knows nothing of
     /// addresses, names of the local network, and domains whose servers are configured.
     pub(super) fn has_dane(&self, domain: &str) -> bool {
+        self.config.s2s.dane && self.is_dns_signed && self.is_in_public(domain)
+    }
+
+    /// Whether the web site of this domain is asked for certificates that are not valid otherwise (POSH). For the same domains,
+    /// and for those whose web sites are configured.
+    pub(super) fn has_posh(&self, domain: &str) -> bool {
         let s2s = &self.config.s2s;
-        let is_named = || domain.contains('.') && ip_of(domain).is_none();
-        let is_configured = || s2s.hosts.iter().any(|host| host.domain == domain);
-        s2s.dane && self.is_dns_signed && is_named() && !is_configured()
+        let is_site_configured = || s2s.posh_hosts.iter().any(|host| host.domain == domain);
+        s2s.posh && (self.is_in_public(domain) || is_site_configured())
+    }
+
+    /// Whether somebody is asked for certificates of this domain that are not valid otherwise.
+    pub(super) fn may_be_named(&self, domain: &str) -> bool {
+        self.has_dane(domain) || self.has_posh(domain)
+    }
+
+    fn is_in_public(&self, domain: &str) -> bool {
+        let is_configured = || self.config.s2s.hosts.iter().any(|host| host.domain == domain);
+        domain.contains('.') && ip_of(domain).is_none() && !is_configured()
     }
 
     /// Whether dialback is enough to prove this domain. Otherwise a certificate is needed that is valid for it.

@@ -14,6 +14,7 @@ use super::exceptions::Exceptions;
 use super::key::DialbackKey;
 use super::link::Link;
 use super::pair::Pair;
+use super::posh::known::Known;
 use super::resolve::Resolve;
 use super::rules::Rules;
 use super::streams::Streams;
@@ -38,6 +39,8 @@ pub struct Servers {
     pub(super) streams: Streams,
     /// How many stanzas of these streams were handled.
     pub(super) counters: Counters,
+    /// What web sites say of certificates.
+    pub(super) posh: Known,
     ours: Arc<FxHashSet<SmolStr>>,
     /// What administrators have allowed and denied by commands.
     pub(super) exceptions: Exceptions,
@@ -69,6 +72,7 @@ impl Servers {
             verifications: Turns::new(VERIFICATIONS),
             streams: Streams::default(),
             counters: Counters::default(),
+            posh: Known::default(),
             ours,
             exceptions: Exceptions::default(),
             own_addresses: OnceLock::new(),

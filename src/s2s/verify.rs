@@ -15,7 +15,7 @@ use crate::tls::PeerCertificate;
 
 /// Asks the other domain of the pair whether it has made this key for the stream with this id. `peer`: the address of
 /// the server that has sent the key.
-/// `certificate`: that of the peer, if the signed DNS must name it for the domain first.
+/// `certificate`: that of the peer, if the signed DNS or the web site of the domain must name it first.
 pub(super) async fn verify(
     servers: &Servers,
     pair: &Pair,
@@ -35,7 +35,7 @@ pub(super) async fn verify(
         return without_answer(why);
     }
     if let Some(certificate) = certificate
-        && !servers.is_named_by_dns(&pair.remote, certificate).await
+        && !servers.is_named_by_others(&pair.remote, certificate).await
     {
         return Verdict::Error(Condition::NotAuthorized);
     }

@@ -7,10 +7,11 @@ use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
 
+use super::named::Named;
 use super::names::sni_name;
 use super::peer::PeerCertificate;
 use super::provider::provider;
-use super::tlsa::{Dane, Tlsa};
+use super::tlsa::Tlsa;
 
 /// What a signed TLSA record says of a server.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,9 +27,9 @@ impl PeerCertificate {
     /// are none. Whether it is valid for the domain because of that.
     pub fn note_dane(&mut self, domain: &str, keys: Result<&[ServerKey], &'static str>) -> bool {
         self.dane = match keys {
-            Err(why) => Dane::Unknown(why),
-            Ok(keys) if self.is_named_by(domain, keys) => Dane::Known(domain.to_owned()),
-            Ok(_) => Dane::Unknown("the TLSA records name another certificate"),
+            Err(why) => Named::Unknown(why),
+            Ok(keys) if self.is_named_by(domain, keys) => Named::Known(domain.to_owned()),
+            Ok(_) => Named::Unknown("the TLSA records name another certificate"),
         };
         self.dane.knows(domain)
     }
@@ -47,11 +48,7 @@ impl PeerCertificate {
     /// What the DNS says of it, in words. `None` if it was not asked.
     #[must_use]
     pub fn dane(&self) -> Option<&'static str> {
-        match self.dane {
-            Dane::Known(_) => Some("valid"),
-            Dane::NotAsked => None,
-            Dane::Unknown(why) => Some(why),
-        }
+        self.dane.words()
     }
 
     /// Whether one of these keys is its own, or that of an authority above it.

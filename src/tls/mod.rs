@@ -19,9 +19,11 @@ mod error;
 mod exporter;
 mod host;
 mod look;
+mod named;
 mod names;
 mod peer;
 mod pem;
+mod posh;
 mod provider;
 mod records;
 mod selection;
@@ -45,6 +47,7 @@ pub use self::error::{Doubt, TlsError};
 pub use self::host::CertificateFacts;
 pub use self::look::Looker;
 pub use self::peer::{CertificateFault, PeerCertificate};
+pub use self::posh::Fingerprint;
 pub use self::server_configs::Purpose;
 pub use self::stream::TlsStream;
 pub use self::tlsa::{Tlsa, public_key_hash};
@@ -158,6 +161,12 @@ impl Certificates {
     #[must_use]
     pub fn judge(&self, chain: &[CertificateDer<'_>]) -> PeerCertificate {
         self.set.load().authorities.judge(chain, self.clock.now())
+    }
+
+    /// The settings for connections to web sites, whose certificates must be valid as those of other servers.
+    #[must_use]
+    pub fn web_client(&self) -> Arc<ClientConfig> {
+        Arc::new(web_client::trusting(self.set.load().authorities.roots()))
     }
 
     /// The addresses in the certificate of a client, if it is valid now (XEP-0178 §2).

@@ -13,10 +13,10 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error, RootCertStore};
 
 use super::TlsError;
+use super::named::Named;
 use super::names::sni_name;
 use super::pem::read_certificates;
 use super::provider::provider;
-use super::tlsa::Dane;
 use super::x509::{Leaf, fingerprint, link};
 use crate::config::S2sConfig;
 use crate::payload::datetime::Timestamp;
@@ -52,7 +52,9 @@ pub struct PeerCertificate {
     /// When it was judged.
     pub(super) judged: UnixTime,
     /// What the DNS says of it.
-    pub(super) dane: Dane,
+    pub(super) dane: Named,
+    /// What the web site of the domain says of it.
+    pub(super) posh: Named,
 }
 
 impl Authorities {
@@ -96,6 +98,10 @@ impl Authorities {
         Ok(Self(roots))
     }
 
+    pub(super) fn roots(&self) -> RootCertStore {
+        self.0.clone()
+    }
+
     /// Judges a certificate. `chain`: the certificate, and those that lead to its authority.
     pub(super) fn judge(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> PeerCertificate {
         let Some((own, between)) = chain.split_first() else {
@@ -123,8 +129,8 @@ impl Authorities {
             _ => CertificateFault::Unusable,
         });
         let sent = std::iter::once(own).chain(between).map(|one| one.clone().into_owned());
-        let (sent, dane) = (sent.collect(), Dane::default());
-        PeerCertificate { leaf, chain, sent, judged: now, dane }
+        let sent = sent.collect();
+        PeerCertificate { leaf, chain, sent, judged: now, ..PeerCertificate::none() }
     }
 }
 
@@ -137,22 +143,24 @@ impl PeerCertificate {
             chain: Err(CertificateFault::Missing),
             sent: Vec::new(),
             judged: UnixTime::since_unix_epoch(Duration::ZERO),
-            dane: Dane::default(),
+            dane: Named::default(),
+            posh: Named::default(),
         }
     }
 
-    /// Checks that it is valid for this domain: by its authority, or because the signed DNS names it (DANE).
+    /// Checks that it is valid for this domain: by its authority, or because the signed DNS (DANE) or the web site of
+    /// the domain (POSH) names it.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self, domain: &str) -> Result<(), CertificateFault> {
         match self.own_fault(domain) {
-            Some(fault) if !self.dane.knows(domain) => Err(fault),
+            Some(fault) if !self.dane.knows(domain) && !self.posh.knows(domain) => Err(fault),
             _ => Ok(()),
         }
     }
 
-    /// What is wrong with it for this domain, whatever the DNS says of it.
+    /// What is wrong with it for this domain, whatever others say of it.
     #[must_use]
     pub fn own_fault(&self, domain: &str) -> Option<CertificateFault> {
         if let Err(fault) = self.chain {

@@ -60,24 +60,6 @@ fn public_key(certificate: &[u8]) -> Option<Vec<u8>> {
     Some(certificate.public_key().raw.to_vec())
 }
 
-/// What the DNS says of a certificate.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) enum Dane {
-    /// It names it for this domain.
-    Known(String),
-    /// It was not asked.
-    #[default]
-    NotAsked,
-    /// It does not name it; why, in words.
-    Unknown(&'static str),
-}
-
-impl Dane {
-    pub(super) fn knows(&self, domain: &str) -> bool {
-        matches!(self, Self::Known(known) if known == domain)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rcgen::{KeyPair, PublicKeyData as _};

@@ -15,6 +15,11 @@ pub fn web_client() -> ClientConfig {
             "no service on the web is trusted: the system has no authorities (package ca-certificates)"
         );
     }
+    trusting(roots)
+}
+
+/// The settings for connections to services on the web that these authorities have certified.
+pub(super) fn trusting(roots: RootCertStore) -> ClientConfig {
     ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .expect("the provider has suites for both versions")

@@ -44,7 +44,7 @@ pub(super) enum Action {
 pub(super) struct Question {
     pub(super) pair: Pair,
     pub(super) key: String,
-    /// The certificate of the peer, if the signed DNS must name it for the domain of the peer first (DANE).
+    /// The certificate of the peer, if others must name it for the domain of the peer first (DANE, POSH).
     pub(super) certificate: Option<Arc<PeerCertificate>>,
 }
 

@@ -151,9 +151,9 @@ impl Incoming {
         if !self.rules.may_talk(&pair.remote) {
             return Err(Condition::PolicyViolation);
         }
-        // The signed DNS may know a certificate that is not valid otherwise.
+        // Others may know a certificate that is not valid otherwise.
         let is_missing = self.fault(&pair.remote) == Some(CertificateFault::Missing);
-        let may_be_named = self.rules.has_dane(&pair.remote) && !is_missing;
+        let may_be_named = self.rules.may_be_named(&pair.remote) && !is_missing;
         if !self.is_believed(&pair.remote) && !may_be_named {
             return Err(Condition::NotAuthorized);
         }

@@ -201,7 +201,7 @@ fn a_certificate_that_is_not_valid_proves_nothing() {
         PeerCertificate::for_tests(&["d.example"], Ok(())),
         PeerCertificate::for_tests(&["c.example"], Err(CertificateFault::Expired)),
     ] {
-        let mut talk = Talk::new(Some(certificate), "dane = false");
+        let mut talk = Talk::new(Some(certificate), "dane = false\nposh = false");
         talk.header(OPEN);
         assert!(!talk.last().contains("EXTERNAL"));
         let auth = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
@@ -308,7 +308,7 @@ fn some_keys_are_not_even_verified() {
         ("<db:result from='x@c.example' to='a.example'>key</db:result>", "improper-addressing"),
         ("<db:verify from='c.example' to='a.example'>key</db:verify>", "improper-addressing"),
     ] {
-        let config = format!("{DIALBACK}\ndeny = 'bad.example'\ndane = false");
+        let config = format!("{DIALBACK}\ndeny = 'bad.example'\ndane = false\nposh = false");
         let mut talk = Talk::secured(self_signed(), &config);
         let last = talk.element(ask).last();
         assert!(last.contains(said), "{ask}: {last}");

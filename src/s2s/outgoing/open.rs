@@ -65,7 +65,7 @@ pub(in crate::s2s) async fn open(
     let mut certificate = certificates.map(|chain| servers.certificates.judge(&chain));
     if let Some(certificate) = &mut certificate {
         let is_look = matches!(purpose, Purpose::Look);
-        Box::pin(servers.ask_dns(&pair.remote, certificate, is_look)).await;
+        Box::pin(servers.ask_others(&pair.remote, certificate, is_look)).await;
     }
     let channel = Channel::Tcp(wire);
     let before = limits::before_auth(&config);
@@ -152,7 +152,7 @@ async fn carry_out(
                 let chain = starttls(servers, host, pair, connection).await?;
                 let mut certificate = servers.certificates.judge(&chain);
                 let is_look = machine.is_look();
-                Box::pin(servers.ask_dns(&pair.remote, &mut certificate, is_look)).await;
+                Box::pin(servers.ask_others(&pair.remote, &mut certificate, is_look)).await;
                 todo.extend(machine.secured(certificate));
             }
             // They may come only when stanzas may be sent.
