@@ -93,9 +93,9 @@ section! {
         .not_less("RFC 6120 §13.12 demands that stanzas of 10000 bytes pass")
         .not_more("a stanza is held in memory as a whole"), Reload;
 
-    /// Stanzas that wait for one domain.
+    /// Stanzas that wait for one domain, from all domains of this server.
     queue_stanzas: usize = 2000 => Count::between(16, 1_000_000), Reload;
 
-    /// Bytes of stanzas that wait for one domain; at least one stanza.
+    /// Bytes of stanzas that wait for one domain, from all domains of this server; at least one stanza of each.
     queue_bytes: usize = 4 * MIB => Size::between(64 * KIB, 1024 * MIB), Reload;
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::failure::{Failure, Scope};
 use super::pair::Pair;
+use super::waits::Waits;
 
 /// The failures to reach other domains, in the name of all our domains or of one of them. A domain without failures is
 /// not in it, unless it is being tried.
@@ -22,6 +23,8 @@ pub(super) struct Remotes(Mutex<FxHashMap<SmolStr, Arc<Remote>>>);
 pub(super) struct Remote {
     /// Held by the task that tries to reach it.
     pub(super) turn: tokio::sync::Mutex<()>,
+    /// What waits for it.
+    pub(super) waits: Waits,
     failed: Mutex<Option<Failed>>,
     /// Where the last keys came from that were verified although it could not be reached, and when.
     verified: Mutex<Vec<(SmolStr, Instant)>>,

@@ -1,13 +1,16 @@
-//! The queue of stanzas from one domain of ours to one domain of another server.
+//! The queue of stanzas from one domain of ours to one domain of another server. What may wait is bounded for the other domain,
+//! over all these queues.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::backoff::Remote;
 use super::pair::Pair;
 use crate::limit::Held;
 use crate::stanza::Stanza;
@@ -24,6 +27,7 @@ pub(super) struct Link {
     pub(super) pair: Pair,
     /// The account that has addressed the domain first. `None`: this server.
     by: Option<SmolStr>,
+    remote: Arc<Remote>,
     queue: Mutex<Queue>,
     filled: Notify,
     /// An administrator wants the stream to end.
@@ -34,6 +38,8 @@ pub(super) struct Link {
 struct Queue {
     waiting: VecDeque<Waiting>,
     bytes: usize,
+    /// The stanzas and bytes that are counted for the domain.
+    counted: (usize, usize),
     /// Nothing more is taken: its task ends.
     is_closed: bool,
     /// How many streams in a row made no progress.
@@ -66,9 +72,16 @@ pub(super) enum NotTaken {
 }
 
 impl Link {
-    pub(super) fn new(pair: Pair, by: Option<SmolStr>) -> Self {
+    /// `remote`: what is known of the other domain.
+    pub(super) fn new(pair: Pair, by: Option<SmolStr>, remote: Arc<Remote>) -> Self {
         let (filled, closing) = (Notify::new(), Notify::new());
-        Self { pair, by, queue: Mutex::default(), filled, closing }
+        Self { pair, by, remote, queue: Mutex::default(), filled, closing }
+    }
+
+    /// Counts what waits now for the domain.
+    fn recount(&self, queue: &mut Queue) {
+        let now = (queue.waiting.len(), queue.bytes);
+        self.remote.waits.changed(std::mem::replace(&mut queue.counted, now), now);
     }
 
     /// The account whose quota of attempts this link uses; empty: the server's.
@@ -81,7 +94,8 @@ impl Link {
         if self.by.is_some() { TURNS_OF_ACCOUNT } else { TURNS_OF_SERVER }
     }
 
-    /// Queues a stanza, unless more than `most` stanzas or more than `bytes` would wait. An empty queue takes any stanza.
+    /// Queues a stanza, unless more than `most` stanzas or more than `bytes` would wait for the domain, in the name of whatever
+    /// domain of ours. An empty queue takes any stanza.
     #[expect(
         clippy::result_large_err,
         reason = "a stanza that was not taken is offered to the next link"
@@ -92,12 +106,12 @@ impl Link {
             return Err(NotTaken::Closed(waiting));
         }
         let size = waiting.stanza.size();
-        let is_full = queue.waiting.len() >= most || queue.bytes + size > bytes;
-        if is_full && !queue.waiting.is_empty() {
+        if !queue.waiting.is_empty() && !self.remote.waits.has_room(size, most, bytes) {
             return Err(NotTaken::Full);
         }
         queue.bytes += size;
         queue.waiting.push_back(waiting);
+        self.recount(&mut queue);
         drop(queue);
         self.filled.notify_one();
         Ok(())
@@ -115,6 +129,7 @@ impl Link {
             queue.bytes -= own;
             taken.push(waiting);
         }
+        self.recount(&mut queue);
         taken
     }
 
@@ -125,6 +140,7 @@ impl Link {
             queue.bytes += waiting.stanza.size();
             queue.waiting.push_front(waiting);
         }
+        self.recount(&mut queue);
     }
 
     /// Notes the end of a stream. `progress`: stanzas were taken on it, or none were waiting. `true` if this is the
@@ -170,6 +186,7 @@ impl Link {
         }
         queue.bytes = rest.iter().map(|waiting| waiting.stanza.size()).sum();
         queue.waiting = rest;
+        self.recount(&mut queue);
         (handled.is_some_and(|handled| (1..=previous.unacked).contains(&handled)), doubtful)
     }
 
@@ -185,7 +202,9 @@ impl Link {
         let mut queue = self.queue.lock();
         queue.is_closed = true;
         queue.bytes = 0;
-        std::mem::take(&mut queue.waiting).into()
+        let waiting = std::mem::take(&mut queue.waiting);
+        self.recount(&mut queue);
+        waiting.into()
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -244,6 +263,12 @@ impl Link {
     }
 }
 
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.remote.waits.changed(self.queue.get_mut().counted, (0, 0));
+    }
+}
+
 /// How many attempts one account may have at once.
 const TURNS_OF_ACCOUNT: usize = 8;
 /// How many attempts this server itself may have at once: for its services, and for answers.
@@ -269,12 +294,22 @@ mod tests {
     #[test]
     fn a_queue_keeps_the_order_and_is_bounded() {
         let pair = Pair { local: "a.example".into(), remote: "c.example".into() };
-        let link = Link::new(pair, None);
+        let remote = Arc::new(Remote::default());
+        let link = Link::new(pair, None, Arc::clone(&remote));
         for number in 0..3 {
             assert!(link.push(stanza(number), 3, 10_000).is_ok());
         }
         assert!(matches!(link.push(stanza(3), 3, 10_000), Err(NotTaken::Full)));
         assert!(matches!(link.push(stanza(3), 9, 500), Err(NotTaken::Full)));
+        // What other domains of ours have sent counts, too. An empty queue takes one.
+        let pair = Pair { local: "b.example".into(), remote: "c.example".into() };
+        let other = Link::new(pair, None, Arc::clone(&remote));
+        assert!(other.push(stanza(0), 3, 10_000).is_ok());
+        assert!(matches!(other.push(stanza(1), 3, 10_000), Err(NotTaken::Full)));
+        assert!(other.push(stanza(1), 5, 10_000).is_ok());
+        assert!(matches!(link.push(stanza(3), 5, 10_000), Err(NotTaken::Full)));
+        drop(other);
+        assert!(!remote.waits.has_room(0, 3, 10_000) && remote.waits.has_room(0, 4, 10_000));
         let first = link.take(1);
         assert_eq!(numbers(&first), ["0"]);
         link.put_back(first);
@@ -303,7 +338,7 @@ mod tests {
         assert!(link.push(stanza(4), 3, 1).is_ok(), "at least one");
         assert!(!link.close_if_empty());
         assert_eq!(numbers(&link.close()), ["4"]);
-        assert!(link.is_closed());
+        assert!(link.is_closed() && remote.waits.has_room(0, 1, 0));
         assert!(matches!(link.push(stanza(5), 3, 10_000), Err(NotTaken::Closed(_))));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::bounce::bounce;
 use super::failure::{BUSY, Failure, STOPPING};
@@ -71,12 +71,13 @@ pub(super) async fn live(servers: Arc<Servers>, link: Arc<Link>) {
 async fn attempt(servers: &Servers, link: &Link) -> Result<Opened, Failure> {
     let (pair, remotes) = (&link.pair, &servers.remotes);
     let limit = servers.server().config.load().s2s.connect;
-    // A link must not wait for ever behind attempts to reach servers that do not answer.
+    // For all of it: stanzas wait no longer, also behind attempts to reach servers that do not answer.
+    let until = Instant::now() + limit;
     let turns = servers.attempts.of(link.by(), link.turns());
-    let turn = timeout(limit * 2, turns.turn()).await;
+    let turn = timeout_at(until, turns.turn()).await;
     let _turn = turn.map_err(|_| BUSY)?.ok_or(STOPPING)?;
     let remote = remotes.of(&pair.remote);
-    let _own = timeout(limit, remote.turn.lock()).await.map_err(|_| BUSY)?;
+    let _own = timeout_at(until, remote.turn.lock()).await.map_err(|_| BUSY)?;
     // It may have been denied since the stanza was taken.
     if !servers.rules().may_talk(&pair.remote) {
         return Err(Failure::not_found("this server does not talk to that domain"));
@@ -84,9 +85,14 @@ async fn attempt(servers: &Servers, link: &Link) -> Result<Opened, Failure> {
     if let Some(why) = remotes.why_not_pair(pair) {
         return Err(why);
     }
-    let opened = timeout(limit, Box::pin(open(servers, pair, Purpose::Stanzas))).await;
-    let no_answer = |_| Failure::timeout("the other server does not answer");
-    let opened = opened.map_err(no_answer).and_then(|opened| opened);
+    let is_short = until - Instant::now() < limit / 2;
+    let opened = timeout_at(until, Box::pin(open(servers, pair, Purpose::Stanzas))).await;
+    let opened = match opened {
+        Ok(opened) => opened,
+        // It had little time. That says nothing of the other server.
+        Err(_) if is_short => return Err(BUSY),
+        Err(_) => Err(Failure::timeout("the other server does not answer")),
+    };
     match &opened {
         Ok(_) => remotes.forget(pair),
         Err(why) => {

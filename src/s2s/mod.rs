@@ -32,6 +32,7 @@ mod send;
 mod servers;
 mod streams;
 mod verify;
+mod waits;
 mod write;
 
 pub use incoming::serve;
