@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
 use crate::tls::Fingerprint;
@@ -44,13 +46,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document, &'static str> {
 
 /// One certificate, by the strongest of the hashes that stand there and that we know.
 fn fingerprint(of: &Value) -> Option<Fingerprint> {
-    let hash = |name| STANDARD.decode(of.get(name)?.as_str()?).ok();
+    let hash = |name| BASE64.decode(of.get(name)?.as_str()?).ok();
     match hash("sha-512") {
         Some(long) => long.try_into().ok().map(Fingerprint::Sha512),
         None => hash("sha-256")?.try_into().ok().map(Fingerprint::Sha256),
     }
 }
 
+/// With or without padding: publishers do both.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 /// Certificates of one document.
 const MOST: usize = 64;
 /// A year: more is not told apart.
@@ -61,7 +68,7 @@ mod tests {
     use super::*;
 
     fn hash(length: usize) -> String {
-        STANDARD.encode(vec![7; length])
+        BASE64.encode(vec![7; length])
     }
 
     #[test]
@@ -76,6 +83,8 @@ mod tests {
             Ok(Document::Fingerprints(named, Duration::from_secs(60)))
         };
         assert_eq!(of(&format!("{{\"sha-256\":\"{short}\"}}")), found(&[&one]));
+        let unpadded = short.trim_end_matches('=');
+        assert_eq!(of(&format!("{{\"sha-256\":\"{unpadded}\"}}")), found(&[&one]));
         let both = format!("{{\"sha-1\":\"AA==\",\"sha-256\":\"{short}\",\"sha-512\":\"{long}\"}}");
         assert_eq!(of(&both), found(&[&other]));
         assert_eq!(

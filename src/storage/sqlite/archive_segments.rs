@@ -189,7 +189,7 @@ mod tests {
             let holders = [holder(from, to, Way::Sent), holder(to, from, Way::Received)];
             let mut ids = Vec::new();
             for storage in on {
-                let text = ["", "bread wine", "bread"][n as usize % 3];
+                let text = ["", "bread wine", "bread"][n % 3];
                 let xml = format!("<message id='{now}-{n}'><body>{text}</body></message>");
                 let message = NewMessage {
                     at: Timestamp::from_micros(now + n as i64),
