@@ -14,7 +14,7 @@ use super::pair::Pair;
 use super::waits::Waits;
 
 /// The failures to reach other domains, in the name of all our domains or of one of them. A domain without failures is
-/// not in it, unless it is being tried.
+/// in it while it is being tried or has a queue.
 #[derive(Default)]
 pub(super) struct Remotes(Mutex<FxHashMap<SmolStr, Arc<Remote>>>);
 

@@ -77,7 +77,7 @@ async fn attempt(servers: &Servers, link: &Link) -> Result<Opened, Failure> {
     let turn = timeout_at(until, turns.turn()).await;
     let _turn = turn.map_err(|_| BUSY)?.ok_or(STOPPING)?;
     let remote = remotes.of(&pair.remote);
-    let _own = timeout_at(until, remote.turn.lock()).await.map_err(|_| BUSY)?;
+    let _own = timeout_at(until, remote.turn.lock()).await.map_err(|_| NO_ANSWER)?;
     // It may have been denied since the stanza was taken.
     if !servers.rules().may_talk(&pair.remote) {
         return Err(Failure::not_found("this server does not talk to that domain"));
@@ -89,9 +89,9 @@ async fn attempt(servers: &Servers, link: &Link) -> Result<Opened, Failure> {
     let opened = timeout_at(until, Box::pin(open(servers, pair, Purpose::Stanzas))).await;
     let opened = match opened {
         Ok(opened) => opened,
-        // It had little time. That says nothing of the other server.
-        Err(_) if is_short => return Err(BUSY),
-        Err(_) => Err(Failure::timeout("the other server does not answer")),
+        // It had little time: no reason to leave the other server alone.
+        Err(_) if is_short => return Err(NO_ANSWER),
+        Err(_) => Err(NO_ANSWER),
     };
     match &opened {
         Ok(_) => remotes.forget(pair),
@@ -102,3 +102,5 @@ async fn attempt(servers: &Servers, link: &Link) -> Result<Opened, Failure> {
     }
     opened
 }
+
+const NO_ANSWER: Failure = Failure::timeout("the other server does not answer");
