@@ -1,5 +1,7 @@
 //! Web sites that name the certificates of servers by their fingerprints (POSH, RFC 7711).
 
+#![expect(clippy::disallowed_methods, reason = "a web site of a test ends with its runtime")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
