@@ -109,7 +109,8 @@ fn run(name: &str, path: String, parsed: Result<Script, String>) -> Trial {
 /// Whether it needs our server: for its configuration, or because time passes.
 fn is_local(script: &Script) -> bool {
     let passes = script.steps.iter().any(|step| !matches!(step.action, Action::Client(..)));
-    passes || !script.server.is_empty() || script.has_echo || script.has_push
+    let is_server = script.clients.iter().any(|client| client.transport == Transport::Server);
+    passes || is_server || !script.server.is_empty() || script.has_echo || script.has_push
 }
 
 /// A request with all that may be wrong with it; see `support/requests.rs`.

@@ -4,6 +4,8 @@
 
 #[path = "servers/after_a_cut.rs"]
 mod after_a_cut;
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "servers/chat.rs"]
 mod chat;
 #[path = "servers/denied.rs"]

@@ -110,7 +110,7 @@ impl Servers {
         }
         facts.push(("may_talk", json!(rules.may_talk(remote))));
         let config = self.server().config.load_full();
-        let found = targets(&config.s2s, &*self.resolver, remote).await;
+        let found = targets(&config.s2s, &*self.network.resolver, remote).await;
         let found = match found {
             Ok(found) => found,
             Err(why) => {

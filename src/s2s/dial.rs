@@ -12,13 +12,12 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::failure::Failure;
+use super::network::{Connect, Connected};
 use super::resolve::{Place, Resolve, Target};
-use crate::listen::set_options_of_server;
-use crate::stream::wire::{Io, Wire};
+use crate::stream::wire::Wire;
 use crate::tls;
 
 /// A connection to another server.
@@ -31,6 +30,7 @@ pub(super) struct Dialed {
 
 /// What an attempt needs to know.
 pub(super) struct Dialer<'a> {
+    pub(super) connector: &'a dyn Connect,
     /// The domain, for TLS.
     pub(super) domain: &'a str,
     /// The settings for TLS from the first byte.
@@ -116,18 +116,17 @@ impl Dialer<'_> {
                 false => Failure::timeout("no connection to the other server"),
             }
         };
-        let socket = match timeout(CONNECT, TcpStream::connect(address)).await {
-            Ok(Ok(socket)) => socket,
+        let connected = match timeout(CONNECT, self.connector.connect(address)).await {
+            Ok(Ok(connected)) => connected,
             Ok(Err(error)) => return Err(failed(&error)),
             Err(_) => return Err(failed(&io::ErrorKind::TimedOut.into())),
         };
-        if self.is_ourselves(&socket, address) {
+        let Connected { io, own } = connected;
+        if self.is_ourselves(own, address) {
             return Err(Failure::not_found(
                 "the domain leads to this server, which does not serve it",
             ));
         }
-        set_options_of_server(&socket);
-        let io: Box<dyn Io> = Box::new(socket);
         if !target.is_direct {
             return Ok(Dialed { wire: Wire::Plain(io), peer: address, certificates: None });
         }
@@ -144,10 +143,10 @@ impl Dialer<'_> {
     }
 
     /// Whether we have reached ourselves: a port at which we listen, of a machine that has our own address.
-    fn is_ourselves(&self, socket: &TcpStream, address: SocketAddr) -> bool {
+    /// `local`: our end of the connection.
+    fn is_ourselves(&self, local: Option<SocketAddr>, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();
-        let is_local =
-            ip.is_loopback() || socket.local_addr().is_ok_and(|own| own.ip().to_canonical() == ip);
+        let is_local = ip.is_loopback() || local.is_some_and(|own| own.ip().to_canonical() == ip);
         self.own.iter().any(|own| {
             let theirs = own.ip().to_canonical();
             own.port() == address.port() && (theirs == ip || theirs.is_unspecified() && is_local)
@@ -204,6 +203,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::s2s::network::Tcp;
     use crate::s2s::resolve::{Srv, Unresolved};
 
     #[test]
@@ -240,7 +240,13 @@ mod tests {
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth();
         let handshake = Duration::from_secs(1);
-        let dialer = Dialer { domain: "c.example", direct: Arc::new(direct), own: &[], handshake };
+        let dialer = Dialer {
+            connector: &Tcp,
+            domain: "c.example",
+            direct: Arc::new(direct),
+            own: &[],
+            handshake,
+        };
         dialer.dial(&Here, targets).await.map(|dialed| dialed.peer)
     }
 

@@ -21,6 +21,7 @@ mod link;
 mod live;
 mod managed;
 mod named;
+mod network;
 mod on_its_way;
 mod outgoing;
 mod pair;
@@ -36,5 +37,6 @@ mod waits;
 mod write;
 
 pub use incoming::serve;
+pub use network::{Connect, Connected, Network};
 pub use resolve::{Dns, Resolve, Srv, Unresolved};
 pub use servers::Servers;

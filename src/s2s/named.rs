@@ -67,7 +67,7 @@ impl Servers {
 
     async fn keys(&self, domain: &str) -> Result<Vec<ServerKey>, &'static str> {
         let ascii = idna::domain_to_ascii(domain).map_err(|_| "this is no domain")?;
-        self.resolver.keys(&ascii).await
+        self.network.resolver.keys(&ascii).await
     }
 }
 

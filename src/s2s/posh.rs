@@ -56,7 +56,7 @@ impl Servers {
     async fn ask(&self, domain: &str) -> Result<(Vec<Fingerprint>, Duration), &'static str> {
         let config = self.server().config.load_full();
         let sites = Sites {
-            resolver: &*self.resolver,
+            resolver: &*self.network.resolver,
             fixed: &config.s2s.posh_hosts,
             tls: self.certificates.web_client(),
         };

@@ -13,9 +13,9 @@ use super::counters::Counters;
 use super::exceptions::Exceptions;
 use super::key::DialbackKey;
 use super::link::Link;
+use super::network::Network;
 use super::pair::Pair;
 use super::posh::known::Known;
-use super::resolve::Resolve;
 use super::rules::Rules;
 use super::streams::Streams;
 use crate::host::{Host, OurDomain, ServerState};
@@ -28,7 +28,7 @@ use crate::tls::Certificates;
 pub struct Servers {
     pub(super) router: Arc<Router>,
     pub(super) certificates: Arc<Certificates>,
-    pub(super) resolver: Arc<dyn Resolve>,
+    pub(super) network: Network,
     pub(super) key: DialbackKey,
     pub(super) remotes: Remotes,
     /// One for each attempt to reach a server.
@@ -55,7 +55,7 @@ impl Servers {
     pub fn new(
         router: Arc<Router>,
         certificates: Arc<Certificates>,
-        resolver: Arc<dyn Resolve>,
+        network: Network,
         secret: &[u8; 32],
     ) -> Arc<Self> {
         let server = &router.server;
@@ -65,7 +65,7 @@ impl Servers {
         Arc::new_cyclic(|own| Self {
             router,
             certificates,
-            resolver,
+            network,
             key: DialbackKey::new(secret),
             remotes: Remotes::default(),
             attempts: Turns::new(ATTEMPTS),
@@ -105,7 +105,7 @@ impl Servers {
     /// The rules of this moment.
     pub(super) fn rules(&self) -> Rules {
         let config = self.server().config.load_full();
-        let is_dns_signed = self.resolver.has_keys();
+        let is_dns_signed = self.network.resolver.has_keys();
         Rules::new(Arc::clone(&self.ours), config, self.exceptions.all(), is_dns_signed)
     }
 

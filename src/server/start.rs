@@ -18,7 +18,7 @@ use crate::listen::{self, Acceptor};
 use crate::metrics::Metrics;
 use crate::modules::{self, client_access};
 use crate::router::Router;
-use crate::s2s::{Dns, Servers};
+use crate::s2s::{Network, Servers};
 use crate::storage::{Storage, StorageError, WireIds};
 use crate::tasks::Tasks;
 use crate::tls::Certificates;
@@ -35,15 +35,17 @@ impl Server {
         clock: Clock,
         tasks: Tasks,
     ) -> Result<Self, StartError> {
-        Self::start_with(modules::ALL, config, storage, clock, tasks).await
+        let network = Network::internet(&config.s2s);
+        Self::start_with(modules::ALL, network, config, storage, clock, tasks).await
     }
 
-    /// The same with these features; for tests, which bring some of their own.
+    /// The same with these features and this network; for tests, which bring some of their own.
     ///
     /// # Errors
     /// As [`Server::start`].
     pub async fn start_with(
         features: &[&dyn Module],
+        network: Network,
         config: Config,
         storage: Arc<dyn Storage>,
         clock: Clock,
@@ -74,7 +76,7 @@ impl Server {
         c2s::restore(&router).await?;
         discard_uploads(&state).await;
         let c2s = C2s::new(Arc::clone(&router), verifier, Arc::clone(&certificates));
-        let servers = servers(&router, &certificates).await?;
+        let servers = servers(&router, &certificates, network).await?;
         let services = Services::new(Arc::new(c2s), servers);
         drop(state.tasks.spawn("goodbye", c2s::say_goodbye(Arc::clone(&state))));
         drop(state.tasks.spawn("memory", c2s::watch_memory(Arc::clone(&state))));
@@ -110,6 +112,7 @@ impl Server {
 async fn servers(
     router: &Arc<Router>,
     certificates: &Arc<Certificates>,
+    network: Network,
 ) -> Result<Option<Arc<Servers>>, StorageError> {
     let state = &router.server;
     let config = state.config.load_full();
@@ -117,9 +120,8 @@ async fn servers(
         return Ok(None);
     }
     let secret = state.storage.accounts().secret().await?;
-    let resolver = Arc::new(Dns::new(config.s2s.resolver, config.s2s.trust_anchor.as_deref()));
     let (router, certificates) = (Arc::clone(router), Arc::clone(certificates));
-    let servers = Servers::new(router, certificates, resolver, &secret);
+    let servers = Servers::new(router, certificates, network, &secret);
     servers.read_exceptions().await?;
     Ok(Some(servers))
 }

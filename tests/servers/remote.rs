@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ServerConfig, crypto::aws_lc_rs};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -98,14 +97,8 @@ impl Listening {
         socket.set_recv_buffer_size(4096).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let socket = socket.listen(16).unwrap();
-        let resolver = SingleCertAndKey::from(certificate.certified_key());
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
         let address = socket.local_addr().unwrap();
-        Self { socket, address, tls: TlsAcceptor::from(Arc::new(config)) }
+        Self { socket, address, tls: certificate.acceptor() }
     }
 
     /// A connection, before anything was said.

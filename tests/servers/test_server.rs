@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::sign::CertifiedKey;
+use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use waxwing::auth::derive_keys;
 use waxwing::clock::Clock;
@@ -20,71 +18,9 @@ use waxwing::server::Server;
 use waxwing::storage::{MemoryStorage, NewAccount, Storage};
 use waxwing::tasks::Tasks;
 
+pub(crate) use super::authority::{Authority, Pair};
 use super::peer::Peer;
 use super::trust;
-
-/// An authority that all servers of a test trust.
-pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pub(crate) pem: String,
-}
-
-/// A certificate and its key, in PEM.
-pub(crate) struct Pair {
-    pub(crate) certificate: String,
-    pub(crate) key: String,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "The authority of the test");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    /// A certificate for these domains.
-    pub(crate) fn certify(&self, domains: &[&str]) -> Pair {
-        self.certify_until(domains, 2090)
-    }
-
-    /// A certificate whose common name is this domain, and that has no other name.
-    pub(crate) fn certify_common_name(&self, domain: &str) -> Pair {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, domain);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Pair { certificate: certificate.pem(), key: key.serialize_pem() }
-    }
-
-    /// A certificate for these domains, until the beginning of this year.
-    pub(crate) fn certify_until(&self, domains: &[&str], year: i32) -> Pair {
-        let domains: Vec<_> = domains.iter().map(|domain| (*domain).to_owned()).collect();
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(domains).unwrap();
-        params.not_after = date_time_ymd(year, 1, 1);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Pair { certificate: certificate.pem(), key: key.serialize_pem() }
-    }
-}
-
-impl Pair {
-    /// One that nobody has signed.
-    pub(crate) fn self_signed(domain: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec![domain.to_owned()]).unwrap();
-        Self { certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
-    }
-
-    pub(crate) fn certified_key(&self) -> CertifiedKey {
-        use rustls::pki_types::pem::PemObject as _;
-        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
-        let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
-        CertifiedKey::new(vec![certificate], key)
-    }
-}
 
 /// A free port of the loopback interface.
 pub(crate) fn free_port() -> SocketAddr {

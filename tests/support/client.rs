@@ -36,8 +36,14 @@ pub(crate) struct Client {
     kept: VecDeque<Piece>,
     has_header: bool,
     pub(super) exporter: Option<Vec<u8>>,
+    /// The server under test has opened the connection: this client plays another server.
+    pub(super) is_accepted: bool,
+    /// As another server: the domain of the server under test.
+    pub(super) other: String,
+    /// As another server: how many streams it has answered.
+    pub(super) streams: usize,
     transcript: Transcript,
-    patience: Duration,
+    pub(super) patience: Duration,
 }
 
 /// What came, or did not.
@@ -62,6 +68,9 @@ impl Client {
             kept: VecDeque::new(),
             has_header: false,
             exporter: None,
+            is_accepted: false,
+            other: "localhost".to_owned(),
+            streams: 0,
             transcript,
             patience,
         }
@@ -77,6 +86,7 @@ impl Client {
         self.note("--", "connects");
         let stream = target.connect(how).await?;
         self.reset();
+        self.is_accepted = false;
         self.full_jid = None;
         (self.stream, self.socket, self.code) = (None, None, None);
         if how == Transport::WebSocket {
@@ -90,9 +100,24 @@ impl Client {
         Ok(())
     }
 
+    /// The server under test has connected to it.
+    pub(super) fn take(&mut self, stream: impl Stream + 'static) {
+        self.note("--", "accepts a connection");
+        self.reset();
+        self.is_accepted = true;
+        self.stream = Some(Box::new(stream));
+    }
+
     /// The TLS handshake, and a new stream after it.
     pub(crate) async fn handshake(&mut self) -> Result<(), String> {
         let stream = self.stream.take().ok_or("it is not connected")?;
+        if self.persona.transport == Transport::Server {
+            let secured = timeout(self.patience, self.handshake_of_servers(stream)).await;
+            self.stream = Some(secured.map_err(|_| "the TLS handshake takes too long")??);
+            self.note("--", "has made the TLS handshake");
+            self.reset();
+            return Ok(());
+        }
         let name = ServerName::try_from(self.persona.domain().to_owned())
             .map_err(|error| error.to_string())?;
         let connector =

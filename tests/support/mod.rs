@@ -2,6 +2,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod archives;
+pub(crate) mod authority;
 pub(crate) mod bosh;
 pub(crate) mod checks;
 pub(crate) mod client;
@@ -13,8 +14,11 @@ pub(crate) mod foreign;
 pub(crate) mod login;
 pub(crate) mod matcher;
 pub(crate) mod messages;
+pub(crate) mod neighbour;
+pub(crate) mod neighbours;
 pub(crate) mod pass;
 pub(crate) mod payloads;
+pub(crate) mod persona;
 pub(crate) mod presences;
 pub(crate) mod push;
 pub(crate) mod requests;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+pub(crate) use super::persona::{Certificate, Persona, Transport};
+
 /// One conversation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Script {
@@ -18,37 +20,6 @@ pub(crate) struct Script {
     pub(crate) has_push: bool,
     pub(crate) clients: Vec<Persona>,
     pub(crate) steps: Vec<Step>,
-}
-
-/// Somebody who talks.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Persona {
-    pub(crate) name: String,
-    /// With the resource that is wished, if one is.
-    pub(crate) jid: String,
-    pub(crate) password: String,
-    pub(crate) transport: Transport,
-    pub(crate) mechanism: Option<String>,
-    /// Speaks TLS 1.2 only.
-    pub(crate) is_tls12: bool,
-    /// The only hash of SCRAM for which its account has keys, as after an import.
-    pub(crate) keys: Option<String>,
-    /// Whether an account is made for it.
-    pub(crate) has_account: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Transport {
-    Direct,
-    #[default]
-    StartTls,
-    Tcp,
-    /// RFC 7395.
-    WebSocket,
-    /// XEP-0124.
-    Bosh,
-    /// XEP-0114: the port for components.
-    Component,
 }
 
 #[derive(Clone, Debug)]
@@ -98,6 +69,12 @@ pub(crate) enum Action {
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum ClientAction {
+    /// As another server: a connection of the server under test.
+    AcceptsConnection,
+    /// There is none.
+    AcceptsNothing,
+    /// With TLS.
+    AcceptsStream,
     AnswersPings,
     Authenticates(Option<String>),
     /// With this mechanism, by XEP-0388, and with this in `<authenticate/>`. What the server says then is still to
@@ -114,9 +91,13 @@ pub(crate) enum ClientAction {
     FailsToResume(String),
     Handshakes,
     IsDisconnected,
+    /// As another server.
+    LogsInByCertificate,
     LosesTheNetwork,
     /// With the proof of this secret (XEP-0114 §3).
     OpensComponent(String),
+    /// As another server, with TLS.
+    OpensSecuredStream(String),
     OpensStream(String),
     Receives {
         xml: String,
@@ -135,24 +116,8 @@ pub(crate) enum ClientAction {
     StartsTls,
     StreamCloses,
     StreamEndsWith(Vec<String>),
-}
-
-impl Persona {
-    pub(crate) fn user(&self) -> &str {
-        self.bare().split_once('@').map_or("", |(user, _)| user)
-    }
-
-    pub(crate) fn domain(&self) -> &str {
-        self.bare().split_once('@').map_or(self.bare(), |(_, domain)| domain)
-    }
-
-    pub(crate) fn resource(&self) -> Option<&str> {
-        self.jid.split_once('/').map(|(_, resource)| resource)
-    }
-
-    pub(crate) fn bare(&self) -> &str {
-        self.jid.split_once('/').map_or(&self.jid, |(bare, _)| bare)
-    }
+    /// As another server: from the server under test.
+    TakesCertificate,
 }
 
 impl Script {
@@ -242,33 +207,7 @@ fn head(script: &mut Script, line: &str) -> Result<(), String> {
         return Ok(());
     }
     let client = script.clients.last_mut().ok_or("expected `[Client] Name`")?;
-    let (key, value) = trimmed.split_once(':').ok_or("expected `key: value`")?;
-    let value = value.trim();
-    match (key.trim(), value) {
-        ("jid", _) => value.clone_into(&mut client.jid),
-        ("password", _) => value.clone_into(&mut client.password),
-        ("mechanism", _) => client.mechanism = Some(value.to_owned()),
-        ("keys", _) => client.keys = Some(value.to_owned()),
-        ("tls", "1.2") => client.is_tls12 = true,
-        ("transport", _) => client.transport = transport(value)?,
-        ("account", "none") => client.has_account = false,
-        _ => return Err(format!("what is `{trimmed}`?")),
-    }
-    Ok(())
-}
-
-fn transport(word: &str) -> Result<Transport, String> {
-    match word {
-        "starttls" => Ok(Transport::StartTls),
-        "tcp" => Ok(Transport::Tcp),
-        "tls" => Ok(Transport::Direct),
-        "websocket" => Ok(Transport::WebSocket),
-        "bosh" => Ok(Transport::Bosh),
-        "component" => Ok(Transport::Component),
-        _ => Err(format!(
-            "transport is starttls, tcp, tls, websocket, bosh or component, not `{word}`"
-        )),
-    }
+    client.set(trimmed)
 }
 
 /// `limits.silence=3 min` as a line of TOML: what is no number, no word of TOML and not quoted is.
@@ -336,12 +275,16 @@ fn of_the_server(line: &str, body: &str) -> Result<Action, String> {
 fn client_action(words: &str, body: &str) -> Result<ClientAction, String> {
     let xml = body.to_owned();
     Ok(match words {
+        "accepts a connection" => ClientAction::AcceptsConnection,
+        "accepts a secured stream" => ClientAction::AcceptsStream,
+        "accepts nothing" => ClientAction::AcceptsNothing,
         "answers pings" => ClientAction::AnswersPings,
         "authenticates" => ClientAction::Authenticates(None),
         "binds" => ClientAction::Binds(None),
         "connects" => ClientAction::Connects,
         "connects raw" => ClientAction::ConnectsRaw(Transport::Tcp),
         "connects raw as a component" => ClientAction::ConnectsRaw(Transport::Component),
+        "connects raw as a server" => ClientAction::ConnectsRaw(Transport::Server),
         "connects raw over WebSocket" => ClientAction::ConnectsRaw(Transport::WebSocket),
         "connects raw over TLS" => ClientAction::ConnectsRaw(Transport::Direct),
         "disconnects" => ClientAction::Disconnects,
@@ -349,6 +292,7 @@ fn client_action(words: &str, body: &str) -> Result<ClientAction, String> {
         "resumes" => ClientAction::Resumes,
         "discards what has come" => ClientAction::Discards,
         "is disconnected" => ClientAction::IsDisconnected,
+        "logs in by its certificate" => ClientAction::LogsInByCertificate,
         "loses the network" => ClientAction::LosesTheNetwork,
         "makes the TLS handshake" => ClientAction::Handshakes,
         "receives nothing" => ClientAction::ReceivesNothing,
@@ -356,6 +300,7 @@ fn client_action(words: &str, body: &str) -> Result<ClientAction, String> {
         "receives in any order:" => ClientAction::Receives { xml, in_any_order: true },
         "receives:" => ClientAction::Receives { xml, in_any_order: false },
         "sends:" => ClientAction::Sends(xml),
+        "takes the server's certificate" => ClientAction::TakesCertificate,
         "starts TLS" => ClientAction::StartsTls,
         "'s stream is closed" => ClientAction::StreamCloses,
         _ => return action_with_text(words, xml),
@@ -384,6 +329,7 @@ fn action_with_text(words: &str, body: String) -> Result<ClientAction, String> {
         "binds" => Ok(ClientAction::Binds(Some(text))),
         "fails to resume with" => Ok(ClientAction::FailsToResume(text)),
         "fails to log in with" => Ok(ClientAction::FailsToLogIn(text)),
+        "opens a secured stream to" => Ok(ClientAction::OpensSecuredStream(text)),
         "opens a stream to" => Ok(ClientAction::OpensStream(text)),
         "opens the stream of a component with" => Ok(ClientAction::OpensComponent(text)),
         "'s stream ends with" => {

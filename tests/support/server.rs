@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpStream;
 use waxwing::auth::derive_keys;
 use waxwing::clock::Clock;
@@ -23,6 +23,7 @@ use waxwing::tasks::Tasks;
 use super::bosh;
 use super::echo::Echo;
 use super::faulty::Faulty;
+use super::neighbours::{self, Neighbours};
 use super::pass::pass;
 use super::push::PushServer;
 use super::script::{Disk, Persona, Script, Transport};
@@ -37,6 +38,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub(crate) trait Target {
     /// A connection to the listener for this kind of transport.
     async fn connect(&self, how: Transport) -> Result<Box<dyn Stream>, String>;
+    /// A connection that the server has made to the server of this domain, which the script plays.
+    fn accept(&self, domain: &str) -> Option<DuplexStream>;
     /// Makes an account, empty and new.
     async fn add_account(&self, persona: &Persona) -> Result<(), String>;
     /// Lets time pass.
@@ -64,6 +67,8 @@ pub(crate) struct InProcess {
     clock: Clock,
     /// What outlives a server, too.
     witness: &'static Witness,
+    /// The other servers.
+    neighbours: Arc<Neighbours>,
     life: Mutex<Life>,
 }
 
@@ -81,12 +86,14 @@ impl Life {
         config: &Config,
         kept: &Arc<dyn Storage>,
         clock: &Clock,
+        neighbours: &Arc<Neighbours>,
     ) -> Result<Self, String> {
         let storage = Arc::new(Faulty::new(Arc::clone(kept)));
         let tasks = Tasks::new();
         let store = Arc::clone(&storage) as Arc<dyn Storage>;
         let (config, clock) = (config.clone(), clock.clone());
-        let server = Server::start_with(features, config, store, clock, tasks.clone());
+        let network = Neighbours::network(neighbours);
+        let server = Server::start_with(features, network, config, store, clock, tasks.clone());
         let server = server.await.map_err(|error| error.to_string())?;
         Ok(Self { server, storage, tasks })
     }
@@ -100,8 +107,9 @@ impl Life {
 impl InProcess {
     pub(crate) async fn start(script: &Script) -> Result<Self, String> {
         let mut domains = vec!["localhost"];
-        let of_clients =
-            script.clients.iter().filter(|client| client.transport != Transport::Component);
+        let is_client =
+            |c: &&Persona| ![Transport::Component, Transport::Server].contains(&c.transport);
+        let of_clients = script.clients.iter().filter(is_client);
         for domain in of_clients.map(Persona::domain).filter(|d| !d.is_empty()) {
             if !domains.contains(&domain) {
                 domains.push(domain);
@@ -109,7 +117,9 @@ impl InProcess {
         }
         let hosts: Vec<_> =
             domains.iter().map(|domain| format!("[[host]]\ndomain = \"{domain}\"\n")).collect();
-        let text = format!("{}\n{}", script.server.join("\n"), hosts.join(""));
+        let neighbours = Neighbours::of(script);
+        let s2s = if neighbours.is_empty() { String::new() } else { of_servers() };
+        let text = format!("{}\n{s2s}\n{}", script.server.join("\n"), hosts.join(""));
         let mut config = Config::parse(&text, "the script").map_err(|e| e.to_string())?;
         config.data = certificates();
         config.listen.c2s.clear();
@@ -118,6 +128,8 @@ impl InProcess {
         config.listen.https.clear();
         config.listen.proxy65.clear();
         config.listen.components.clear();
+        config.listen.s2s.clear();
+        config.listen.s2s_tls.clear();
         let clock = Clock::manual(Timestamp::from_micros(START));
         let kept = MemoryStorage::new() as Arc<dyn Storage>;
         let witness = Witness::new();
@@ -129,8 +141,8 @@ impl InProcess {
         if script.has_push {
             features.push(&PushServer);
         }
-        let life = Mutex::new(Life::begin(&features, &config, &kept, &clock).await?);
-        Ok(Self { features, config, kept, clock, witness, life })
+        let life = Mutex::new(Life::begin(&features, &config, &kept, &clock, &neighbours).await?);
+        Ok(Self { features, config, kept, clock, witness, neighbours, life })
     }
 
     fn life(&self) -> Life {
@@ -147,6 +159,7 @@ impl Target for InProcess {
             Transport::StartTls | Transport::Tcp => "starttls",
             Transport::WebSocket => "http",
             Transport::Component => "components",
+            Transport::Server => "server",
             Transport::Bosh => {
                 let server = self.life().server;
                 return Ok(Box::new(bosh::bridge(move || {
@@ -158,6 +171,10 @@ impl Target for InProcess {
         };
         self.life().server.connect(Box::new(theirs), listener);
         Ok(Box::new(ours))
+    }
+
+    fn accept(&self, domain: &str) -> Option<DuplexStream> {
+        self.neighbours.accept(domain)
     }
 
     async fn add_account(&self, persona: &Persona) -> Result<(), String> {
@@ -190,7 +207,8 @@ impl Target for InProcess {
         }
         life.end().await?;
         self.pass(down).await?;
-        let next = Life::begin(&self.features, &self.config, &self.kept, &self.clock).await?;
+        let Self { features, config, kept, clock, neighbours, .. } = self;
+        let next = Life::begin(features, config, kept, clock, neighbours).await?;
         *self.life.lock() = next;
         Ok(())
     }
@@ -223,6 +241,16 @@ impl Target for InProcess {
     async fn stop(&self) -> Result<(), String> {
         self.life().end().await
     }
+}
+
+/// The configuration for other servers: whom the certificates of scripts are signed by.
+fn of_servers() -> String {
+    let path = certificates().join("authorities.pem");
+    std::fs::write(&path, &neighbours::authority().pem).expect("the directory is our own");
+    format!(
+        "s2s.enabled = true\ns2s.dane = false\ns2s.posh = false\ns2s.authorities = '{}'",
+        path.display()
+    )
 }
 
 /// Certificates are made once, and read by all that follow. Kept until the process ends.
@@ -267,12 +295,17 @@ impl Target for Remote {
             // A client over BOSH needs more than one connection: only our own server has it.
             Transport::Bosh => return Err("not over BOSH".to_owned()),
             Transport::Component => return Err("components are configured otherwise".to_owned()),
+            Transport::Server => return Err("it does not know this server".to_owned()),
             Transport::WebSocket => self.address_http.as_ref(),
         };
         let address = address.ok_or("the address for this transport is not set")?;
         let stream = TcpStream::connect(address).await.map_err(|e| format!("{address}: {e}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         Ok(Box::new(stream))
+    }
+
+    fn accept(&self, _: &str) -> Option<DuplexStream> {
+        None
     }
 
     async fn add_account(&self, persona: &Persona) -> Result<(), String> {

@@ -13,6 +13,7 @@ use crate::s2s::dial::{Dialed, Dialer};
 use crate::s2s::dialback::Verdict;
 use crate::s2s::failure::{Failure, log_error_of_peer};
 use crate::s2s::limits;
+use crate::s2s::network::Network;
 use crate::s2s::pair::Pair;
 use crate::s2s::resolve::targets;
 use crate::s2s::servers::Servers;
@@ -51,8 +52,10 @@ pub(in crate::s2s) async fn open(
 ) -> Result<Opened, Failure> {
     let config = servers.server().config.load_full();
     let host = servers.host_of(&pair.local);
-    let dns = &*servers.resolver;
+    let Network { resolver, connector } = &servers.network;
+    let dns = &**resolver;
     let dialer = Dialer {
+        connector: &**connector,
         domain: &pair.remote,
         direct: servers.certificates.outgoing(host, true),
         own: servers.own_addresses(),
