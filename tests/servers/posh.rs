@@ -8,12 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls::sign::SingleCertAndKey;
-use rustls::{ServerConfig, crypto::aws_lc_rs};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use super::remote::{DIALBACK, Listening, open};
 use super::test_server::{Authority, Pair, TestServer};
@@ -32,15 +29,9 @@ impl Site {
         certificate: &Pair,
         answers: impl Fn(&str) -> String + Send + Sync + 'static,
     ) -> Self {
-        let resolver = SingleCertAndKey::from(certificate.certified_key());
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, asked) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
-        let (acceptor, count) = (TlsAcceptor::from(Arc::new(config)), Arc::clone(&asked));
+        let (acceptor, count) = (certificate.acceptor(), Arc::clone(&asked));
         let answers: Arc<Answers> = Arc::new(answers);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {

@@ -10,6 +10,8 @@ pub(crate) fn conversations() -> Vec<(&'static str, String)> {
         ("rfc6121/presence_directed_to_a_crowd", presence_directed_to_a_crowd()),
         ("rfc6121/roster_groups", roster_groups()),
         ("rfc6121/roster_many_changes", roster_many_changes()),
+        ("rfc6120/servers_many_unknown", servers_many_unknown()),
+        ("xep-0114/a_thousand_wrong_secrets", a_thousand_wrong_secrets()),
         ("xep-0045/very_many_members", very_many_members()),
         ("xep-0045/very_many_rooms", very_many_rooms()),
     ]
@@ -31,6 +33,47 @@ fn presence_directed_to_a_crowd() -> String {
          \t<presence type='unavailable' from='romeo@localhost/orchard' to='c7@localhost'/>\n\
          Juliet receives nothing\n",
         to(1000)
+    )
+}
+
+/// RFC 6120 §8.3.3.15: a user addresses 300 domains that nobody knows. Each message comes back, and those who write to a
+/// domain that is there do not wait behind them.
+fn servers_many_unknown() -> String {
+    let send = |n| {
+        format!("\t<message to='x@d{n}.example' type='chat' id='{n}'><body>hi</body></message>\n")
+    };
+    let back = |n| {
+        format!(
+            "\t<message type='error' id='{n}' from='x@d{n}.example'><error type='cancel'>\
+             <remote-server-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>\n"
+        )
+    };
+    let (sent, came): (String, String) = (0..300).map(|n| (send(n), back(n))).unzip();
+    format!(
+        "{HEAD}[Client] Juliet\n\tjid: juliet@localhost/balcony\n\tpassword: beauteous\n\
+         [Client] There\n\tjid: c.example\n\ttransport: server\n\taccount: none\n\
+         \tcertificate: c.example\n-----\nRomeo connects\nJuliet connects\nRomeo sends:\n{sent}\
+         Juliet sends:\n\t<message to='x@c.example' type='chat'><body>hi</body></message>\n\
+         There accepts a secured stream\nThere takes the server's certificate\nThere sends:\n\
+         \t<stream:features/>\nThere receives:\n\t<message xmlns='jabber:server' type='chat'>\
+         <body>hi</body></message>\nRomeo receives in any order:\n{came}Romeo receives nothing\n"
+    )
+}
+
+/// XEP-0114 §3: who guesses the secret of a component is told no each time, and more and more slowly. One that knows it comes
+/// in when the guesses have been a while ago.
+fn a_thousand_wrong_secrets() -> String {
+    let guess = "Guess connects raw as a component\n\
+                 Guess opens the stream of a component with \"south\"\n\
+                 Guess's stream ends with \"not-authorized\"\n";
+    format!(
+        "# server: component=[{{ domain = \"irc.localhost\", secret = \"north\" }}]\n\
+         [Client] Guess\n\tjid: irc.localhost\n\ttransport: component\n\taccount: none\n\
+         [Client] Irc\n\tjid: irc.localhost\n\ttransport: component\n\taccount: none\n-----\n{}\
+         1 hour passes\nIrc connects raw as a component\n\
+         Irc opens the stream of a component with \"north\"\nIrc receives:\n\
+         \t<handshake xmlns='jabber:component:accept'/>\n",
+        guess.repeat(1000)
     )
 }
 
