@@ -65,7 +65,9 @@ pub const ALL: &[&About] = &[
     &pushes::ABOUT,
     &registrations::ABOUT,
     &remote::WAITING,
+    &remote::BYTES,
     &remote::QUESTIONS,
+    &remote::STANZAS,
     &remote::TRAFFIC,
     &requests::ABOUT,
     &stored::SERVICE,
@@ -102,8 +104,12 @@ pub struct Budgets {
     pub registrations: Registrations,
     /// Bytes that wait for other servers.
     pub remote: Level,
+    /// Bytes of stanzas that wait for other servers, by domain.
+    pub remote_bytes: Level,
     /// Questions to clients on other servers, by domain.
     pub remote_questions: Level,
+    /// Stanzas that wait for other servers, by domain.
+    pub remote_stanzas: Level,
     /// Bytes that other servers send, by domain.
     pub remote_traffic: Rate,
     /// Requests of the server that wait for an answer.
@@ -139,7 +145,9 @@ impl Budgets {
             pushes: Level::new(&pushes::ABOUT, metrics),
             registrations: Registrations::new(metrics),
             remote: Level::new(&remote::WAITING, metrics),
+            remote_bytes: Level::new(&remote::BYTES, metrics),
             remote_questions: Level::new(&remote::QUESTIONS, metrics),
+            remote_stanzas: Level::new(&remote::STANZAS, metrics),
             remote_traffic: Rate::new(&remote::TRAFFIC, metrics),
             requests: Level::new(&requests::ABOUT, metrics),
             subscriptions_for_others: ForOthers::new(metrics),
@@ -188,6 +196,9 @@ impl Budgets {
             address: None,
             all: bound(budgets.remote),
         });
+        let domain = |most: usize| Bounds { account: Some(most as u64), ..Bounds::default() };
+        self.remote_stanzas.set(domain(config.s2s.queue_stanzas));
+        self.remote_bytes.set(domain(config.s2s.queue_bytes));
         self.remote_questions.set(Bounds {
             account: bound(budgets.questions_per_domain),
             address: None,

@@ -33,6 +33,32 @@ pub(super) const QUESTIONS: About = About {
     ],
 };
 
+/// The description of the budget of stanzas that wait for one domain.
+pub(super) const STANZAS: About = About {
+    name: "remote_stanzas",
+    unit: "stanzas",
+    text: "Stanzas that wait for one domain of another server, from all domains of this server. A sixteenth of the bound is kept \
+           for each of these. Over the budget, a sender gets an error.",
+    rules: &[Rule {
+        scope: BudgetScope::Account,
+        option: "s2s.queue_stanzas",
+        actions: &[Action::Error],
+    }],
+};
+
+/// The description of the budget of their bytes.
+pub(super) const BYTES: About = About {
+    name: "remote_bytes",
+    unit: "bytes",
+    text: "Bytes of the stanzas that wait for one domain of another server. A sixteenth of the bound is kept for each domain of \
+           this server, and at least one stanza.",
+    rules: &[Rule {
+        scope: BudgetScope::Account,
+        option: "s2s.queue_bytes",
+        actions: &[Action::Error],
+    }],
+};
+
 /// The description of the budget of bytes that come.
 pub(super) const TRAFFIC: About = About {
     name: "remote_traffic",

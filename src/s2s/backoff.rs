@@ -11,10 +11,9 @@ use tokio::time::Instant;
 
 use super::failure::{Failure, Scope};
 use super::pair::Pair;
-use super::waits::Waits;
 
 /// The failures to reach other domains, in the name of all our domains or of one of them. A domain without failures is
-/// in it while it is being tried or has a queue.
+/// in it while it is being tried.
 #[derive(Default)]
 pub(super) struct Remotes(Mutex<FxHashMap<SmolStr, Arc<Remote>>>);
 
@@ -23,8 +22,6 @@ pub(super) struct Remotes(Mutex<FxHashMap<SmolStr, Arc<Remote>>>);
 pub(super) struct Remote {
     /// Held by the task that tries to reach it.
     pub(super) turn: tokio::sync::Mutex<()>,
-    /// What waits for it.
-    pub(super) waits: Waits,
     failed: Mutex<Option<Failed>>,
     /// Where the last keys came from that were verified although it could not be reached, and when.
     verified: Mutex<Vec<(SmolStr, Instant)>>,

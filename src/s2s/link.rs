@@ -10,9 +10,8 @@ use smol_str::SmolStr;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::backoff::Remote;
 use super::pair::Pair;
-use crate::limit::Held;
+use crate::limit::{Action, Budgets, Held};
 use crate::stanza::Stanza;
 
 /// A stanza that waits, or is being written.
@@ -27,7 +26,10 @@ pub(super) struct Link {
     pub(super) pair: Pair,
     /// The account that has addressed the domain first. `None`: this server.
     by: Option<SmolStr>,
-    remote: Arc<Remote>,
+    /// The stanzas that wait, in the budget of the domain.
+    stanzas: Held,
+    /// Their bytes.
+    bytes: Held,
     queue: Mutex<Queue>,
     filled: Notify,
     /// An administrator wants the stream to end.
@@ -38,8 +40,6 @@ pub(super) struct Link {
 struct Queue {
     waiting: VecDeque<Waiting>,
     bytes: usize,
-    /// The stanzas and bytes that are counted for the domain.
-    counted: (usize, usize),
     /// Nothing more is taken: its task ends.
     is_closed: bool,
     /// How many streams in a row made no progress.
@@ -72,16 +72,39 @@ pub(super) enum NotTaken {
 }
 
 impl Link {
-    /// `remote`: what is known of the other domain.
-    pub(super) fn new(pair: Pair, by: Option<SmolStr>, remote: Arc<Remote>) -> Self {
+    /// `by`: the account that addresses the domain; `None`: this server.
+    pub(super) fn new(pair: Pair, by: Option<SmolStr>, budgets: &Budgets) -> Self {
+        let stanzas = budgets.remote_stanzas.holder(Some(&pair.remote), None);
+        let bytes = budgets.remote_bytes.holder(Some(&pair.remote), None);
         let (filled, closing) = (Notify::new(), Notify::new());
-        Self { pair, by, remote, queue: Mutex::default(), filled, closing }
+        Self { pair, by, stanzas, bytes, queue: Mutex::default(), filled, closing }
     }
 
     /// Counts what waits now for the domain.
-    fn recount(&self, queue: &mut Queue) {
-        let now = (queue.waiting.len(), queue.bytes);
-        self.remote.waits.changed(std::mem::replace(&mut queue.counted, now), now);
+    fn recount(&self, queue: &Queue) {
+        self.stanzas.set(queue.waiting.len() as u64);
+        self.bytes.set(queue.bytes as u64);
+    }
+
+    /// Counts one more stanza of this size, if it may wait: it is the first of this queue or within its share, or there is room
+    /// for it in the budget of the domain.
+    fn count_one(&self, queue: &Queue, size: usize, most: usize, bytes: usize) -> bool {
+        let (length, held) = (queue.waiting.len(), queue.bytes.saturating_add(size));
+        if length == 0 || length < most / SHARE && held <= bytes / SHARE {
+            self.stanzas.set(length as u64 + 1);
+            self.bytes.set(held as u64);
+            return true;
+        }
+        if let Err(scope) = self.stanzas.try_add(1) {
+            self.stanzas.level().count(scope, Action::Error);
+            return false;
+        }
+        if let Err(scope) = self.bytes.try_add(size as u64) {
+            self.bytes.level().count(scope, Action::Error);
+            self.stanzas.set(length as u64);
+            return false;
+        }
+        true
     }
 
     /// The account whose quota of attempts this link uses; empty: the server's.
@@ -94,8 +117,8 @@ impl Link {
         if self.by.is_some() { TURNS_OF_ACCOUNT } else { TURNS_OF_SERVER }
     }
 
-    /// Queues a stanza, unless more than `most` stanzas or more than `bytes` would wait for the domain, in the name of whatever
-    /// domain of ours. An empty queue takes any stanza.
+    /// Queues a stanza, unless too much waits for the domain, in the name of whatever domain of ours: the bounds are `most`
+    /// stanzas, and `bytes`. A queue has a share that the others cannot use up, and if it is empty it takes any stanza.
     #[expect(
         clippy::result_large_err,
         reason = "a stanza that was not taken is offered to the next link"
@@ -106,12 +129,11 @@ impl Link {
             return Err(NotTaken::Closed(waiting));
         }
         let size = waiting.stanza.size();
-        if !queue.waiting.is_empty() && !self.remote.waits.has_room(size, most, bytes) {
+        if !self.count_one(&queue, size, most, bytes) {
             return Err(NotTaken::Full);
         }
         queue.bytes += size;
         queue.waiting.push_back(waiting);
-        self.recount(&mut queue);
         drop(queue);
         self.filled.notify_one();
         Ok(())
@@ -129,7 +151,7 @@ impl Link {
             queue.bytes -= own;
             taken.push(waiting);
         }
-        self.recount(&mut queue);
+        self.recount(&queue);
         taken
     }
 
@@ -140,7 +162,7 @@ impl Link {
             queue.bytes += waiting.stanza.size();
             queue.waiting.push_front(waiting);
         }
-        self.recount(&mut queue);
+        self.recount(&queue);
     }
 
     /// Notes the end of a stream. `progress`: stanzas were taken on it, or none were waiting. `true` if this is the
@@ -186,7 +208,7 @@ impl Link {
         }
         queue.bytes = rest.iter().map(|waiting| waiting.stanza.size()).sum();
         queue.waiting = rest;
-        self.recount(&mut queue);
+        self.recount(&queue);
         (handled.is_some_and(|handled| (1..=previous.unacked).contains(&handled)), doubtful)
     }
 
@@ -203,7 +225,7 @@ impl Link {
         queue.is_closed = true;
         queue.bytes = 0;
         let waiting = std::mem::take(&mut queue.waiting);
-        self.recount(&mut queue);
+        self.recount(&queue);
         waiting.into()
     }
 
@@ -263,12 +285,8 @@ impl Link {
     }
 }
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.remote.waits.changed(self.queue.get_mut().counted, (0, 0));
-    }
-}
-
+/// The part of the bounds of a domain that is kept for each domain of ours: one by this.
+const SHARE: usize = 16;
 /// How many attempts one account may have at once.
 const TURNS_OF_ACCOUNT: usize = 8;
 /// How many attempts this server itself may have at once: for its services, and for answers.
@@ -277,7 +295,9 @@ const TURNS_OF_SERVER: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use crate::jid::Jid;
+    use crate::metrics::Metrics;
     use crate::stanza::{Presence, PresenceKind};
 
     fn stanza(number: usize) -> Waiting {
@@ -291,25 +311,44 @@ mod tests {
         waiting.iter().filter_map(number).collect()
     }
 
+    fn budgets(stanzas: usize, bytes: usize) -> Budgets {
+        let mut config = Config::default_for("a.example", "/nowhere".into());
+        (config.s2s.queue_stanzas, config.s2s.queue_bytes) = (stanzas, bytes);
+        Budgets::new(&config, &Metrics::new())
+    }
+
+    fn link(local: &str, budgets: &Budgets) -> Link {
+        Link::new(Pair { local: local.into(), remote: "c.example".into() }, None, budgets)
+    }
+
+    #[test]
+    fn what_waits_for_a_domain_is_bounded_over_all_domains_of_ours() {
+        let budgets = budgets(32, 100_000);
+        let push = |link: &Link| link.push(stanza(0), 32, 100_000);
+        let (one, other) = (link("a.example", &budgets), link("b.example", &budgets));
+        for _ in 0..32 {
+            assert!(push(&one).is_ok());
+        }
+        assert!(matches!(push(&one), Err(NotTaken::Full)));
+        // The share of another domain of ours is two.
+        assert!(push(&other).is_ok() && push(&other).is_ok());
+        assert!(matches!(push(&other), Err(NotTaken::Full)));
+        assert_eq!(one.take(1).len(), 1);
+        assert!(matches!(push(&one), Err(NotTaken::Full)), "the others count");
+        drop(other);
+        assert!(push(&one).is_ok());
+        assert_eq!((budgets.remote_stanzas.all(), one.close().len()), (32, 32));
+        assert_eq!((budgets.remote_stanzas.all(), budgets.remote_bytes.all()), (0, 0));
+    }
+
     #[test]
     fn a_queue_keeps_the_order_and_is_bounded() {
-        let pair = Pair { local: "a.example".into(), remote: "c.example".into() };
-        let remote = Arc::new(Remote::default());
-        let link = Link::new(pair, None, Arc::clone(&remote));
+        let budgets = budgets(3, 10_000);
+        let link = link("a.example", &budgets);
         for number in 0..3 {
             assert!(link.push(stanza(number), 3, 10_000).is_ok());
         }
         assert!(matches!(link.push(stanza(3), 3, 10_000), Err(NotTaken::Full)));
-        assert!(matches!(link.push(stanza(3), 9, 500), Err(NotTaken::Full)));
-        // What other domains of ours have sent counts, too. An empty queue takes one.
-        let pair = Pair { local: "b.example".into(), remote: "c.example".into() };
-        let other = Link::new(pair, None, Arc::clone(&remote));
-        assert!(other.push(stanza(0), 3, 10_000).is_ok());
-        assert!(matches!(other.push(stanza(1), 3, 10_000), Err(NotTaken::Full)));
-        assert!(other.push(stanza(1), 5, 10_000).is_ok());
-        assert!(matches!(link.push(stanza(3), 5, 10_000), Err(NotTaken::Full)));
-        drop(other);
-        assert!(!remote.waits.has_room(0, 3, 10_000) && remote.waits.has_room(0, 4, 10_000));
         let first = link.take(1);
         assert_eq!(numbers(&first), ["0"]);
         link.put_back(first);
@@ -338,7 +377,7 @@ mod tests {
         assert!(link.push(stanza(4), 3, 1).is_ok(), "at least one");
         assert!(!link.close_if_empty());
         assert_eq!(numbers(&link.close()), ["4"]);
-        assert!(link.is_closed() && remote.waits.has_room(0, 1, 0));
+        assert!(link.is_closed() && budgets.remote_stanzas.all() == 0);
         assert!(matches!(link.push(stanza(5), 3, 10_000), Err(NotTaken::Closed(_))));
     }
 }

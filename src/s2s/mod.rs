@@ -33,7 +33,6 @@ mod send;
 mod servers;
 mod streams;
 mod verify;
-mod waits;
 mod write;
 
 pub use incoming::serve;

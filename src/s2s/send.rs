@@ -75,11 +75,8 @@ impl Servers {
         if links.len() >= LINKS {
             return Err(Condition::ResourceConstraint.text("too many other servers"));
         }
-        let link = Arc::new(Link::new(
-            pair.clone(),
-            by.map(|by| by.as_str().into()),
-            self.remotes.of(&pair.remote),
-        ));
+        let link =
+            Arc::new(Link::new(pair.clone(), by.map(|by| by.as_str().into()), &server.budgets));
         links.insert(pair.clone(), Arc::clone(&link));
         // The stanza in hand is the first of many: they are not in its span.
         let span =

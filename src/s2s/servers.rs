@@ -143,7 +143,7 @@ impl Servers {
         if links.get(pair).is_some_and(|link| !link.is_closed()) || links.len() >= LINKS {
             return None;
         }
-        let link = Arc::new(Link::new(pair.clone(), None, self.remotes.of(&pair.remote)));
+        let link = Arc::new(Link::new(pair.clone(), None, &self.server().budgets));
         link.set_opened(Some(peer));
         links.insert(pair.clone(), Arc::clone(&link));
         Some(link)

@@ -34,7 +34,7 @@ mod web_client;
 mod x509;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use rustls::pki_types::CertificateDer;
@@ -166,7 +166,9 @@ impl Certificates {
     /// The settings for connections to web sites, whose certificates must be valid as those of other servers.
     #[must_use]
     pub fn web_client(&self) -> Arc<ClientConfig> {
-        Arc::new(web_client::trusting(self.set.load().authorities.roots()))
+        let set = self.set.load();
+        let made = || Arc::new(web_client::trusting(set.authorities.roots()));
+        Arc::clone(set.web.get_or_init(made))
     }
 
     /// The addresses in the certificate of a client, if it is valid now (XEP-0178 §2).
@@ -207,6 +209,8 @@ struct Set {
     clients: Option<Arc<ClientCertificates>>,
     /// Who may have signed the certificates of other servers.
     authorities: Authorities,
+    /// The settings for web sites, made when one is asked first.
+    web: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Set {
@@ -219,7 +223,7 @@ impl Set {
             return Err(TlsError::NoHosts);
         }
         let authorities = Authorities::load(&config.s2s)?;
-        Ok(Self { hosts, clients, authorities })
+        Ok(Self { hosts, clients, authorities, web: OnceLock::new() })
     }
 }
 

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
-
 use super::managed::{
     ASK, ASKS, ENABLE, ENABLED, SM, asked, come_back, gets, handled, managed, managed_as, writes,
 };
@@ -151,31 +149,6 @@ async fn a_stream_that_the_other_server_resumes_goes_on() {
     peer.say(ENABLED).await;
     romeo.hears("<body>to 3</body>").await;
     gets(&mut peer, 4..5).await;
-    peer.say(handled(1)).await;
-    server.close().await;
-}
-
-#[tokio::test]
-async fn a_peer_far_away_has_time_to_ask_for_acknowledgements() {
-    let authority = Authority::new();
-    let own = authority.certify(&["c.example"]);
-    let (server, at) = TestServer::that_knows_c(&authority, free_port(), "").await;
-    let mut romeo = server.online("romeo").await;
-    let (mut peer, _) = open(at, Some(&own), "c.example", "a.example").await;
-    peer.say("<bidi xmlns='urn:xmpp:bidi'/>").await;
-    peer.say("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>").await;
-    peer.hears("<success").await;
-    writes(&mut romeo, 0..1).await;
-    // The two ways of a slow network, each shorter than the silence after a login (500 ms), together longer.
-    sleep(Duration::from_millis(450)).await;
-    peer.say(header("c.example", "a.example")).await;
-    peer.hears("</stream:features>").await;
-    sleep(Duration::from_millis(150)).await;
-    peer.say(ENABLE).await;
-    let heard = peer.hears(ENABLED).await;
-    assert!(!heard.contains("<message"), "it is not counted: {heard}");
-    gets(&mut peer, 0..1).await;
-    peer.hears(ASK).await;
     peer.say(handled(1)).await;
     server.close().await;
 }

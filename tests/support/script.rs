@@ -344,6 +344,9 @@ fn action_with_text(words: &str, body: String) -> Result<ClientAction, String> {
 fn duration(words: &str) -> Option<Duration> {
     let (number, unit) = words.split_once(' ')?;
     let number: u64 = number.parse().ok()?;
+    if unit.trim_end_matches('s') == "millisecond" {
+        return Some(Duration::from_millis(number));
+    }
     let seconds = match unit.trim_end_matches('s') {
         "day" => 86_400,
         "hour" => 3_600,
