@@ -84,6 +84,13 @@ impl SessionRef {
         self.mailbox().state.lock().catch_up.is_in_flight(marker)
     }
 
+    /// Since when its client has been asked to acknowledge what it was sent (XEP-0198 §4), without an answer. `None` without
+    /// stream management.
+    #[must_use]
+    pub fn asked_since(&self) -> Option<Instant> {
+        self.mailbox().asked_since()
+    }
+
     /// How many stanzas wait to be written.
     #[must_use]
     pub fn queued(&self) -> usize {

@@ -38,6 +38,8 @@ pub(super) struct SharedMailbox {
     pub(super) catch_up_changed: Notify,
     /// What the session holds, for its budget.
     pub(super) memory: Memory,
+    /// Since when the client has been asked to acknowledge, without an answer.
+    asked_since: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
@@ -107,7 +109,18 @@ impl SharedMailbox {
             drained: Notify::new(),
             catch_up_changed: Notify::new(),
             memory,
+            asked_since: Mutex::default(),
         }
+    }
+
+    /// Notes since when the client has been asked to acknowledge, without an answer.
+    pub(super) fn note_asked(&self, since: Option<Instant>) {
+        *self.asked_since.lock() = since;
+    }
+
+    /// Since when the client has been asked.
+    pub(super) fn asked_since(&self) -> Option<Instant> {
+        *self.asked_since.lock()
     }
 
     /// Gives the owner an order. If another one waits already, [`Order::is_replaced_by`] decides.

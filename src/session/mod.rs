@@ -139,7 +139,9 @@ impl Session {
         let mut sm = self.own.sm.lock();
         let answer = act(&mut sm);
         let (_, bytes) = sm.unacknowledged();
-        self.mailbox.shared().memory.unacknowledged(bytes);
+        let mailbox = self.mailbox.shared();
+        mailbox.memory.unacknowledged(bytes);
+        mailbox.note_asked(sm.asked_since());
         answer
     }
 

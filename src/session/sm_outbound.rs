@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::delivery::Delivery;
 use super::sm_state::SmState;
 use super::unacknowledged::TooHigh;
@@ -46,6 +48,12 @@ impl SmState {
         let is_late = managed.requested_at.is_some_and(|asked| asked.elapsed() > PATIENCE);
         let is_much = most > stanzas || size > bytes;
         is_much && (is_late || most > stanzas * TOO_MUCH || size > bytes * TOO_MUCH)
+    }
+
+    /// Since when an answer to `<r/>` is awaited.
+    #[must_use]
+    pub fn asked_since(&self) -> Option<Instant> {
+        self.managed.as_ref()?.requested_at
     }
 
     /// How many stanzas, and about how many bytes, are not acknowledged.

@@ -1,7 +1,8 @@
 //! A device that has a connection, but does not acknowledge an important message in time, is woken. It may have lost
 //! its network, and a ping would find that out minutes later.
 //!
-//! A device has a message when the undelivered marker is no longer in flight (docs/delivery.md).
+//! A device has a message when the undelivered marker is no longer in flight (docs/delivery.md). One without a marker (a carbon,
+//! a message of a room) it has when its client has answered the question that follows the message (XEP-0198 §4).
 //!
 //! A call does not wait as long as a message. If the device has an earlier message that it has not acknowledged, that
 //! counts: a device that was silent for as long as a call may wait is woken at once.
@@ -42,19 +43,21 @@ struct Watch {
 #[derive(Debug)]
 struct Pending {
     session: SessionRef,
-    marker: MessageId,
+    /// `None`: it is a carbon, or comes from a room.
+    marker: Option<MessageId>,
     is_call: bool,
     given: Instant,
     /// When it is late.
     due: Instant,
 }
 
-/// Wakes the device if its session does not acknowledge the message in time.
+/// Wakes the device if its session does not acknowledge the message in time. `marker`: that of the message, if the session
+/// was given it with one.
 pub(super) fn watch(
     server: &ServerState,
     target: Target,
     session: &SessionRef,
-    marker: MessageId,
+    marker: Option<MessageId>,
     what: Summary,
 ) {
     let Some(of) = server.shared::<Publisher>().server() else { return };
@@ -124,7 +127,7 @@ impl Watch {
 
     /// When the next message is late.
     fn due(&self) -> Option<Instant> {
-        self.waiting.iter().map(|one| one.due).min()
+        self.waiting.iter().map(Pending::due).min()
     }
 
     /// Whether a message is late. Forgets those that the device has.
@@ -132,14 +135,25 @@ impl Watch {
         let now = Instant::now();
         // A session without a connection is no longer late: it waits, and its device is woken because of that.
         let waits = |one: &Pending| one.session.hibernation().is_some();
-        self.waiting.retain(|one| one.is_in_flight() && !(one.due <= now && waits(one)));
-        self.waiting.iter().any(|one| one.due <= now)
+        self.waiting.retain(|one| one.is_in_flight() && !(one.due() <= now && waits(one)));
+        self.waiting.iter().any(|one| one.due() <= now)
     }
 }
 
 impl Pending {
+    /// Whether the client may not have it yet.
     fn is_in_flight(&self) -> bool {
-        self.session.has_in_flight(self.marker)
+        match self.marker {
+            Some(marker) => self.session.has_in_flight(marker),
+            // It was just given, and the question is about to follow.
+            None => Instant::now() < self.due || self.session.asked_since().is_some(),
+        }
+    }
+
+    /// When it is late: without a marker, when the last question has been without an answer for as long.
+    fn due(&self) -> Instant {
+        let asked = self.session.asked_since().filter(|_| self.marker.is_none());
+        asked.map_or(self.due, |since| since + (self.due - self.given))
     }
 }
 

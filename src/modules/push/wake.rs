@@ -53,9 +53,8 @@ pub async fn arrived(
         let gets_it = is_kept || session.flags().carbons || direct.contains(session);
         if gets_it && is_asleep(session, what) {
             notify(cx.server, target(), summary());
-        } else if let Some(marker) = kept.and_then(|kept| kept.marker())
-            && direct.contains(session)
-        {
+        } else if direct.contains(session) || session.flags().carbons {
+            let marker = kept.and_then(|kept| kept.marker()).filter(|_| direct.contains(session));
             late::watch(cx.server, target(), session, marker, summary());
         }
     }
@@ -79,10 +78,12 @@ pub(super) async fn room_message(
     let sessions = cx.server.sessions.of(user);
     for one in &all.all {
         let session = sessions.iter().rfind(|session| is_of(one, session));
-        // A client that is awake and not in the room has left it: the user knows.
-        if session.is_none_or(|session| is_asleep(session, what)) {
-            let summary = Summary::of(what).with(all.content.last(message));
-            notify(cx.server, Target::of(user, one), summary);
+        let (target, summary) =
+            (Target::of(user, one), Summary::of(what).with(all.content.last(message)));
+        match session.filter(|session| !is_asleep(session, what)) {
+            None => notify(cx.server, target, summary),
+            // A client that answers and is not in the room has left it: the user knows.
+            Some(session) => late::watch(cx.server, target, session, None, summary),
         }
     }
 }
