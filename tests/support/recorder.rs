@@ -1,39 +1,51 @@
 //! The records of stanzas in the log (docs/operations.md), for tests that look at them.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// The log of this thread, from [`Records::begin`] on.
-pub(crate) struct Records {
-    log: Log,
-    _subscriber: DefaultGuard,
-}
+/// The records of this thread, from [`Records::begin`] to the end of this.
+pub(crate) struct Records(Log);
 
 #[derive(Clone, Default)]
 struct Log(Arc<(Mutex<Vec<String>>, Notify)>);
 
+thread_local! {
+    static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
 impl Records {
     pub(crate) fn begin() -> Self {
+        // One subscriber for all threads and until the end: while a subscriber comes or goes, records of others are lost.
+        static BEGUN: Once = Once::new();
+        BEGUN.call_once(|| {
+            let filter = filter_fn(|it| it.is_span() || it.target() == "waxwing::stanza")
+                .with_max_level_hint(tracing::Level::DEBUG);
+            let layer = tracing_subscriber::fmt::layer()
+                .with_ansi(false)
+                .without_time()
+                .with_writer(OfThread)
+                .with_filter(filter);
+            tracing_subscriber::registry().with(layer).init();
+        });
         let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::DEBUG)
-            .with_ansi(false)
-            .without_time()
-            .with_writer(log.clone());
-        let _subscriber = tracing::subscriber::set_default(subscriber.finish());
-        Self { log, _subscriber }
+        LOG.set(Some(log.clone()));
+        Self(log)
     }
 
     /// All lines that say what becomes of a stanza.
     pub(crate) fn all(&self) -> Vec<String> {
-        let lines = self.log.0.0.lock();
+        let lines = self.0.0.0.lock();
         let is_record = |line: &&String| line.contains("waxwing::stanza: ");
         lines.iter().filter(is_record).map(|line| line.trim_end().to_owned()).collect()
     }
@@ -53,7 +65,7 @@ impl Records {
     pub(crate) async fn until(&self, is_there: impl Fn() -> bool) {
         let waits = async {
             loop {
-                let logged = self.log.0.1.notified();
+                let logged = self.0.0.1.notified();
                 if is_there() {
                     return;
                 }
@@ -65,18 +77,31 @@ impl Records {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
+impl Drop for Records {
+    fn drop(&mut self) {
+        LOG.set(None);
     }
 }
 
-impl io::Write for Log {
+/// Writes into the log of the thread, if it has one.
+struct OfThread;
+
+impl MakeWriter<'_> for OfThread {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        Self
+    }
+}
+
+impl io::Write for OfThread {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
-        self.0.0.lock().push(String::from_utf8_lossy(record).into_owned());
-        self.0.1.notify_one();
+        LOG.with_borrow(|log| {
+            if let Some(log) = log {
+                log.0.0.lock().push(String::from_utf8_lossy(record).into_owned());
+                log.0.1.notify_one();
+            }
+        });
         Ok(record.len())
     }
 
