@@ -20,7 +20,10 @@ pub(super) fn ask(
     let mut content = Content::default();
     content.add(&form(&node.name, subscription));
     for owner in place.owners(node) {
-        recipients::send(cx, place, owner.into_jid(), MessageKind::Normal, content.clone());
+        let mut message = recipients::message(place, MessageKind::Normal, content.clone());
+        message.head.to = Some(owner.into_jid());
+        // It waits for an owner who is offline, and only what can be read is stored.
+        cx.outbox.send(Stanza::Message(message).reread());
     }
 }
 
