@@ -165,9 +165,14 @@ pub trait PubSubStore: Send + Sync {
         links: &[NodeLink],
         bounds: GraphBounds,
     ) -> Result<std::result::Result<(), LinkProblem>>;
-    /// The nodes in a collection, in the order of their names, at most so many.
-    async fn children(&self, owner: &BareJid, name: &str, limit: usize)
-    -> Result<Vec<NodeSummary>>;
+    /// The nodes in a collection, in the order of their names, at most so many. `after`: those behind this name.
+    async fn children(
+        &self,
+        owner: &BareJid,
+        name: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<NodeSummary>>;
     /// The collections above a node with their distances, where 1 is its parents: the nearest first, then in the
     /// order of their names, at most so many. The root is not among them.
     async fn above(&self, owner: &BareJid, name: &str, limit: usize) -> Result<Vec<(String, u32)>>;

@@ -63,7 +63,7 @@ async fn parents(s: &Arc<dyn Storage>, name: &str) -> Vec<String> {
 }
 
 async fn children(s: &Arc<dyn Storage>, name: &str) -> Vec<String> {
-    let found = s.pubsub().children(&romeo(), name, 9).await.unwrap();
+    let found = s.pubsub().children(&romeo(), name, None, 9).await.unwrap();
     assert!(found.iter().all(|child| child.is_child));
     found.into_iter().map(|child| child.name).collect()
 }
@@ -81,7 +81,13 @@ pub(crate) async fn nodes_are_put_into_collections_and_taken_out(s: Arc<dyn Stor
     assert_eq!(children(&s, "a").await, ["b", "leaf"]);
     assert_eq!(above(&s, "leaf", 9).await, ["a 1", "c 1", "b 2"]);
     assert_eq!(above(&s, "leaf", 1).await, ["a 1"]);
-    assert_eq!(s.pubsub().children(&romeo(), "a", 1).await.unwrap().len(), 1);
+    let page = async |after, limit| {
+        let found = s.pubsub().children(&romeo(), "a", after, limit).await.unwrap();
+        found.into_iter().map(|child| child.name).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 1).await, ["b"]);
+    assert_eq!(page(Some("b"), 9).await, ["leaf"]);
+    assert_eq!(page(Some("leaf"), 9).await, [""; 0]);
     let top: Vec<NodeSummary> = s.pubsub().nodes(&romeo(), None, 9).await.unwrap();
     let of = |name: &str| top.iter().find(|node| node.name == name).unwrap().is_child;
     assert!(!of("a") && of("b") && of("leaf"));
@@ -93,7 +99,7 @@ pub(crate) async fn nodes_are_put_into_collections_and_taken_out(s: Arc<dyn Stor
     assert_eq!(parents(&s, "leaf").await, [""; 0]);
     assert_eq!(children(&s, "b").await, [""; 0]);
     let nobody = user("nobody@localhost");
-    assert!(s.pubsub().children(&nobody, "a", 9).await.unwrap().is_empty());
+    assert!(s.pubsub().children(&nobody, "a", None, 9).await.unwrap().is_empty());
     assert!(s.pubsub().above(&nobody, "a", 9).await.unwrap().is_empty());
 }
 

@@ -109,9 +109,10 @@ impl PubSubStore for Faulty {
         &self,
         owner: &BareJid,
         name: &str,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<NodeSummary>> {
-        self.inner().pubsub().children(owner, name, limit).await
+        self.inner().pubsub().children(owner, name, after, limit).await
     }
 
     async fn above(&self, owner: &BareJid, name: &str, limit: usize) -> Result<Vec<(String, u32)>> {

@@ -37,7 +37,7 @@ impl Discovery for OfAccount {
         }
         let place = Place::of(asked.to.to_bare());
         match asked.node {
-            None => Ok(Some(nodes(cx, &place, asked, None, usize::MAX).await?.0.into())),
+            None => Ok(Some(nodes(cx, &place, asked, None, None, usize::MAX).await?.0.into())),
             Some(name) => in_node(cx, &place, asked, name, wanted).await,
         }
     }
@@ -112,9 +112,23 @@ pub(super) async fn page(
     wanted: Option<&SetRequest>,
 ) -> Result<Option<ItemPage>, StanzaError> {
     let place = Place::of(asked.to.to_bare());
-    if let Some(name) = asked.node {
-        return in_node(cx, &place, asked, name, wanted).await;
+    match asked.node {
+        Some(name) => in_node(cx, &place, asked, name, wanted).await,
+        None => page_of_nodes(cx, &place, asked, None, wanted).await.map(Some),
     }
+}
+
+/// A page of the nodes in a collection, or of those in none.
+///
+/// # Errors
+/// As [`page`].
+async fn page_of_nodes(
+    cx: &Cx<'_>,
+    place: &Place,
+    asked: Asked<'_>,
+    collection: Option<&str>,
+    wanted: Option<&SetRequest>,
+) -> Result<ItemPage, StanzaError> {
     let whole = SetRequest::default();
     let set = wanted.unwrap_or(&whole);
     let after = match &set.from {
@@ -126,17 +140,17 @@ pub(super) async fn page(
     };
     let limit = set.limit(MAX_LISTED);
     if limit == 0 {
-        let count = nodes(cx, &place, asked, None, usize::MAX).await?.0.len();
+        let count = nodes(cx, place, asked, collection, None, usize::MAX).await?.0.len();
         let set = Some(SetAnswer { page: None, count: Some(count) });
-        return Ok(Some(ItemPage { items: Vec::new(), set }));
+        return Ok(ItemPage { items: Vec::new(), set });
     }
-    let (items, has_more) = nodes(cx, &place, asked, after, limit).await?;
+    let (items, has_more) = nodes(cx, place, asked, collection, after, limit).await?;
     let name = |item: &Item| item.node.as_ref().map(ToString::to_string).unwrap_or_default();
     let index = (set.from == Start::First).then_some(0);
     let page = items.first().zip(items.last()).map(|(one, last)| (name(one), name(last), index));
     let is_whole = wanted.is_none() && !has_more;
     let set = (!is_whole).then_some(SetAnswer { page, count: None });
-    Ok(Some(ItemPage { items, set }))
+    Ok(ItemPage { items, set })
 }
 
 /// Who looks at nodes, and what it may see of them.
@@ -194,12 +208,13 @@ impl<'a> Viewer<'a> {
     }
 }
 
-/// The nodes after a name that the sender may see and that are in no collection, in the order of their names, at most
+/// The nodes after a name that the sender may see and that are in a collection, or in none, in the order of their names, at most
 /// so many, and whether there are more.
 async fn nodes(
     cx: &Cx<'_>,
     place: &Place,
     asked: Asked<'_>,
+    collection: Option<&str>,
     after: Option<String>,
     limit: usize,
 ) -> Result<(Vec<Item>, bool), StanzaError> {
@@ -207,9 +222,13 @@ async fn nodes(
     let viewer = Viewer::of(cx, place, asked).await?;
     let (mut found, mut after) = (Vec::new(), after);
     loop {
-        let some = store.nodes(&place.owner, after.as_deref(), MAX_LISTED).await?;
+        let some = match collection {
+            Some(name) => store.children(&place.owner, name, after.as_deref(), MAX_LISTED).await?,
+            None => store.nodes(&place.owner, after.as_deref(), MAX_LISTED).await?,
+        };
         let is_last = some.len() < MAX_LISTED;
-        for shown in some.iter().filter(|one| !one.is_child).filter_map(|one| viewer.item(one)) {
+        let here = some.iter().filter(|one| one.is_child == collection.is_some());
+        for shown in here.filter_map(|one| viewer.item(one)) {
             if found.len() == limit {
                 return Ok((found, true));
             }
@@ -234,12 +253,8 @@ async fn in_node(
     if place.entity(cx.server, asked.from, &node, &config).await?.may_read(&config).is_err() {
         return Ok(None);
     }
-    let store = cx.server.storage.pubsub();
     if config.is_collection() {
-        let children = store.children(&place.owner, name, MAX_LISTED).await?;
-        let viewer = Viewer::of(cx, place, asked).await?;
-        let shown: Vec<_> = children.iter().filter_map(|child| viewer.item(child)).collect();
-        return Ok(Some(shown.into()));
+        return page_of_nodes(cx, place, asked, Some(name), wanted).await.map(Some);
     }
     let query = ItemQuery {
         which: items::of_set(wanted),
@@ -248,6 +263,7 @@ async fn in_node(
         since: items::since(cx, &config),
         payloads: false,
     };
+    let store = cx.server.storage.pubsub();
     let page = store.items(&place.owner, name, query).await?.ok_or(Condition::ItemNotFound)?;
     let item = |item: &PubSubItem| Item {
         name: Some(item.id.as_str().into()),

@@ -136,7 +136,7 @@ pub(super) async fn children(
     place: &Place,
     name: &str,
 ) -> Result<Vec<String>, StanzaError> {
-    let found = cx.server.storage.pubsub().children(&place.owner, name, usize::MAX).await?;
+    let found = cx.server.storage.pubsub().children(&place.owner, name, None, usize::MAX).await?;
     Ok(found.into_iter().map(|child| child.name).collect())
 }
 

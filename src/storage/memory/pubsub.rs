@@ -191,11 +191,13 @@ impl PubSubStore for MemoryStorage {
         &self,
         owner: &BareJid,
         name: &str,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<NodeSummary>> {
         let state = self.state()?;
         let Some(owner) = state.owners.get(owner) else { return Ok(Vec::new()) };
         let children = pubsub_link::children(&owner.nodes, name);
+        let children = children.filter(|child| after.is_none_or(|after| *child.name > *after));
         Ok(children.take(limit).map(StoredNode::summary).collect())
     }
 

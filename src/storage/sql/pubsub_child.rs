@@ -6,21 +6,23 @@ use crate::jid::BareJid;
 use crate::storage::pubsub::LEVELS;
 use crate::storage::{NodeSummary, Result};
 
-/// The nodes in a collection, in the order of their names.
+/// The nodes in a collection behind a name, in the order of their names.
 pub(in crate::storage) async fn children(
     on: &mut Connection,
     owner: &BareJid,
     name: &str,
+    after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<NodeSummary>> {
     let rows = sqlx::query_as::<_, SummaryRow>(
         "SELECT n.name, n.config, TRUE, n.items FROM owner o \
          JOIN pubsub_node p ON p.owner = o.number JOIN pubsub_child c ON c.parent = p.number \
          JOIN pubsub_node n ON n.number = c.node \
-         WHERE o.jid = $1 AND p.name = $2 ORDER BY n.name LIMIT +$3",
+         WHERE o.jid = $1 AND p.name = $2 AND n.name > $3 ORDER BY n.name LIMIT +$4",
     )
     .bind(owner.as_str())
     .bind(name)
+    .bind(after.unwrap_or_default())
     .bind(row_limit(limit))
     .fetch_all(on)
     .await?;

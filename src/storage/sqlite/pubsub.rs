@@ -131,9 +131,10 @@ impl PubSubStore for Database {
         &self,
         owner: &BareJid,
         name: &str,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<NodeSummary>> {
-        pubsub_child::children(&mut *self.reader().await?, owner, name, limit).await
+        pubsub_child::children(&mut *self.reader().await?, owner, name, after, limit).await
     }
 
     async fn above(&self, owner: &BareJid, name: &str, limit: usize) -> Result<Vec<(String, u32)>> {
