@@ -1,5 +1,8 @@
 //! The three hash functions of SCRAM behind one interface, with the providers of the crate `sasl`.
 
+use std::num::NonZeroU32;
+
+use aws_lc_rs::pbkdf2;
 use hmac::{Hmac, Mac};
 use sasl::common::Password;
 use sasl::common::scram::{DeriveError, ScramProvider, Sha1, Sha256};
@@ -36,13 +39,15 @@ pub(super) fn salted_password(
     salt: &[u8],
     iterations: u32,
 ) -> Vec<u8> {
-    let password = Password::Plain(password.to_owned());
-    match hash {
-        ScramHash::Sha1 => Sha1::derive(&password, salt, iterations),
-        ScramHash::Sha256 => Sha256::derive(&password, salt, iterations),
-        ScramHash::Sha512 => Sha512::derive(&password, salt, iterations),
-    }
-    .expect("a plain password can be derived with any salt")
+    let algorithm = match hash {
+        ScramHash::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
+        ScramHash::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
+        ScramHash::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
+    };
+    let iterations = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
+    let mut derived = vec![0; digest_length(hash)];
+    pbkdf2::derive(algorithm, iterations, salt, password.as_bytes(), &mut derived);
+    derived
 }
 
 /// The number of bytes of H.
@@ -78,8 +83,6 @@ impl ScramProvider for Sha512 {
         let Password::Plain(password) = password else {
             return Err(DeriveError::InvalidLength);
         };
-        let mut derived = vec![0; 64];
-        pbkdf2::pbkdf2_hmac::<sha2::Sha512>(password.as_bytes(), salt, iterations, &mut derived);
-        Ok(derived)
+        Ok(salted_password(ScramHash::Sha512, password, salt, iterations))
     }
 }
