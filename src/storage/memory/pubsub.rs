@@ -197,7 +197,8 @@ impl PubSubStore for MemoryStorage {
         let state = self.state()?;
         let Some(owner) = state.owners.get(owner) else { return Ok(Vec::new()) };
         let children = pubsub_link::children(&owner.nodes, name);
-        let children = children.filter(|child| after.is_none_or(|after| *child.name > *after));
+        let children =
+            children.filter(|child| child.node.name.as_str() > after.unwrap_or(ROOT_NODE));
         Ok(children.take(limit).map(StoredNode::summary).collect())
     }
 
