@@ -1,12 +1,10 @@
 //! What waits after a stream with stream management (XEP-0198) was cut: the other server is asked how much it has handled.
 //! What it may have, and nobody can know, goes back to who has sent it.
 
-use std::time::Duration;
-
 use super::managed::{
     ASK, ASKS, ENABLE, ENABLED, SM, asked, come_back, gets, handled, managed, managed_as, writes,
 };
-use super::remote::{Listening, header, login, open};
+use super::remote::{Listening, login, open};
 use super::test_server::{Authority, TestServer, free_port};
 
 #[tokio::test]
