@@ -36,7 +36,9 @@ impl Server {
         tasks: Tasks,
     ) -> Result<Self, StartError> {
         let network = Network::internet(&config.s2s);
-        Self::start_with(modules::ALL, network, config, storage, clock, tasks).await
+        let start = Self::start_with(modules::ALL, network, config, storage, clock, tasks);
+        // Boxed: it is large.
+        Box::pin(start).await
     }
 
     /// The same with these features and this network; for tests, which bring some of their own.

@@ -111,7 +111,7 @@ impl Client {
     /// The TLS handshake, and a new stream after it.
     pub(crate) async fn handshake(&mut self) -> Result<(), String> {
         let stream = self.stream.take().ok_or("it is not connected")?;
-        if self.persona.transport == Transport::Server {
+        if self.is_server() {
             let secured = timeout(self.patience, self.handshake_of_servers(stream)).await;
             self.stream = Some(secured.map_err(|_| "the TLS handshake takes too long")??);
             self.note("--", "has made the TLS handshake");

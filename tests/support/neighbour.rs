@@ -16,6 +16,11 @@ use super::server::{Stream, Target};
 use super::trust;
 
 impl Client {
+    /// It plays another server.
+    pub(crate) fn is_server(&self) -> bool {
+        self.persona.transport == Transport::Server
+    }
+
     /// Opens a stream between servers, up to the header that answers.
     pub(crate) async fn open_to_server(&mut self, domain: &str) -> Result<(), String> {
         self.reset();

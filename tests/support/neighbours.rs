@@ -1,6 +1,6 @@
 //! Other servers that a script plays: how the server under test finds them, and connects to them in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -8,7 +8,6 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::io::DuplexStream;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use waxwing::s2s::{Connect, Connected, Network, Resolve, Srv, Unresolved};
 
 use super::authority::{Authority, Pair};
@@ -20,8 +19,8 @@ pub(crate) struct Neighbours(BTreeMap<String, Neighbour>);
 /// A server with an address of its own.
 struct Neighbour {
     address: SocketAddr,
-    connections: UnboundedSender<DuplexStream>,
-    came: Mutex<UnboundedReceiver<DuplexStream>>,
+    /// The connections that nobody has taken yet.
+    came: Mutex<VecDeque<DuplexStream>>,
 }
 
 impl Neighbours {
@@ -34,12 +33,7 @@ impl Neighbours {
         {
             let last = u8::try_from(all.len() + 1).expect("few servers");
             let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), 5269);
-            let (connections, came) = unbounded_channel();
-            all.entry(domain.to_owned()).or_insert(Neighbour {
-                address,
-                connections,
-                came: Mutex::new(came),
-            });
+            all.entry(domain.to_owned()).or_insert(Neighbour { address, came: Mutex::default() });
         }
         Arc::new(Self(all))
     }
@@ -55,7 +49,7 @@ impl Neighbours {
 
     /// The next connection to the server of this domain, if there is one already.
     pub(crate) fn accept(&self, domain: &str) -> Option<DuplexStream> {
-        self.0.get(domain)?.came.lock().try_recv().ok()
+        self.0.get(domain)?.came.lock().pop_front()
     }
 }
 
@@ -77,7 +71,7 @@ impl Connect for Neighbours {
         let there = self.0.values().find(|one| one.address == address);
         let there = there.ok_or(io::ErrorKind::ConnectionRefused)?;
         let (ours, theirs) = tokio::io::duplex(1 << 20);
-        there.connections.send(theirs).map_err(|_| io::ErrorKind::ConnectionRefused)?;
+        there.came.lock().push_back(theirs);
         Ok(Connected { io: Box::new(ours), own: None })
     }
 }

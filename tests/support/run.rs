@@ -9,7 +9,7 @@ use super::client::{Came, Client, Transcript, named};
 use super::element::{CLIENT, Element, Piece, STREAMS, elements};
 use super::matcher::{difference, kept};
 use super::pass::pass;
-use super::script::{Action, ClientAction, Script, Step, Transport};
+use super::script::{Action, ClientAction, Script, Step};
 use super::server::Target;
 use super::substitute::substitute;
 
@@ -105,14 +105,6 @@ impl Conversation<'_> {
         let action = self.substituted(action)?;
         let client = &mut self.clients[index];
         match action {
-            ClientAction::AcceptsConnection => return client.accept(target).await,
-            ClientAction::AcceptsNothing => {
-                settle().await;
-                if target.accept(client.persona.bare()).is_some() {
-                    return Err("the server connects to it".to_owned());
-                }
-            }
-            ClientAction::AcceptsStream => return client.accept_secured(target).await,
             ClientAction::AnswersPings => client.answers_pings = true,
             ClientAction::Authenticates(mechanism) => {
                 let done = client.authenticate(mechanism.as_deref()).await?;
@@ -138,16 +130,11 @@ impl Conversation<'_> {
             }
             ClientAction::Handshakes => return client.handshake().await,
             ClientAction::IsDisconnected => return is_disconnected(client).await,
-            ClientAction::LogsInByCertificate => return client.log_in_by_certificate().await,
             ClientAction::LosesTheNetwork => client.lose(),
             ClientAction::OpensComponent(secret) => return client.open_component(&secret).await,
-            ClientAction::OpensSecuredStream(domain) => {
-                return client.open_secured(target, &domain).await;
+            ClientAction::OpensStream(domain) if !client.is_server() => {
+                return client.open(&domain).await;
             }
-            ClientAction::OpensStream(domain) if client.persona.transport == Transport::Server => {
-                return client.open_to_server(&domain).await;
-            }
-            ClientAction::OpensStream(domain) => return client.open(&domain).await,
             ClientAction::Receives { xml, in_any_order } => {
                 let kept = receive(client, elements(&xml)?, in_any_order).await?;
                 self.kept.extend(kept);
@@ -168,7 +155,7 @@ impl Conversation<'_> {
             ClientAction::StreamEndsWith(conditions) => {
                 return stream_closes(client, Some(&conditions)).await;
             }
-            ClientAction::TakesCertificate => return client.take_certificate().await,
+            of_server => return as_a_server(client, target, &of_server).await,
         }
         Ok(())
     }
@@ -258,6 +245,30 @@ async fn fence(client: &mut Client, number: usize) -> Result<Vec<Piece>, String>
             Came::Piece(piece) => before.push(piece),
             other => return Err(format!("waiting for a pong, got {}", named(&other))),
         }
+    }
+}
+
+/// What only another server does, or does otherwise than a client.
+async fn as_a_server(
+    client: &mut Client,
+    target: &dyn Target,
+    action: &ClientAction,
+) -> Result<(), String> {
+    match action {
+        ClientAction::AcceptsConnection => client.accept(target).await,
+        ClientAction::AcceptsNothing => {
+            settle().await;
+            match target.accept(client.persona.bare()) {
+                Some(_) => Err("the server connects to it".to_owned()),
+                None => Ok(()),
+            }
+        }
+        ClientAction::AcceptsStream => client.accept_secured(target).await,
+        ClientAction::LogsInByCertificate => client.log_in_by_certificate().await,
+        ClientAction::OpensSecuredStream(domain) => client.open_secured(target, domain).await,
+        ClientAction::OpensStream(domain) => client.open_to_server(domain).await,
+        ClientAction::TakesCertificate => client.take_certificate().await,
+        _ => Err("this is not for servers".to_owned()),
     }
 }
 
