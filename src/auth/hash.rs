@@ -39,15 +39,13 @@ pub(super) fn salted_password(
     salt: &[u8],
     iterations: u32,
 ) -> Vec<u8> {
-    let algorithm = match hash {
-        ScramHash::Sha1 => pbkdf2::PBKDF2_HMAC_SHA1,
-        ScramHash::Sha256 => pbkdf2::PBKDF2_HMAC_SHA256,
-        ScramHash::Sha512 => pbkdf2::PBKDF2_HMAC_SHA512,
-    };
-    let iterations = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
-    let mut derived = vec![0; digest_length(hash)];
-    pbkdf2::derive(algorithm, iterations, salt, password.as_bytes(), &mut derived);
-    derived
+    let password = Password::Plain(password.to_owned());
+    match hash {
+        ScramHash::Sha1 => Sha1::derive(&password, salt, iterations),
+        ScramHash::Sha256 => Sha256::derive(&password, salt, iterations),
+        ScramHash::Sha512 => Sha512::derive(&password, salt, iterations),
+    }
+    .expect("a plain password can be derived with any salt")
 }
 
 /// The number of bytes of H.
@@ -83,6 +81,10 @@ impl ScramProvider for Sha512 {
         let Password::Plain(password) = password else {
             return Err(DeriveError::InvalidLength);
         };
-        Ok(salted_password(ScramHash::Sha512, password, salt, iterations))
+        let iterations = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
+        let mut derived = vec![0; digest_length(ScramHash::Sha512)];
+        let (algorithm, password) = (pbkdf2::PBKDF2_HMAC_SHA512, password.as_bytes());
+        pbkdf2::derive(algorithm, iterations, salt, password, &mut derived);
+        Ok(derived)
     }
 }
