@@ -238,6 +238,11 @@ pub(crate) async fn messages_are_found_by_their_words(s: Arc<dyn Storage>) {
     assert_eq!(find("本").await, [kept[2]]);
     assert_eq!(find("unicode").await, [kept[2]]);
     assert_eq!(find("romeo sleeps").await, []);
+    // However its letters are written.
+    let friar = keep(&s, letter(11, "&#70;riar LAURENCE")).await;
+    let other = keep(&s, letter(12, "Ｆriar Laurence")).await;
+    assert_eq!(find("friar").await, [friar, other]);
+    assert_eq!(find("laurence Friar").await, [friar, other]);
     assert_eq!(find("wherefor").await, []);
     assert_eq!(find("!?").await, []);
     let newest = Query { text: Some("romeo".into()), backwards: true, max: 1, ..Query::default() };

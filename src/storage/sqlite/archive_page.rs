@@ -4,7 +4,9 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
 
-use super::archive_query::{BACKWARDS, FORWARDS, LISTED, LISTED_IDS};
+use super::archive_query::{
+    BACKWARDS, FORWARDS, LISTED, LISTED_IDS, WITH_WORD, WITH_WORD_BACKWARDS,
+};
 use super::archive_scan::{ArchiveScan, Piece};
 use super::delete_messages::list;
 use crate::jid::Jid;
@@ -53,7 +55,7 @@ impl ArchiveScan<'_, '_> {
         self.turn.pass().await;
         let mut ids = Vec::new();
         let mut on = self.database.reader().await?;
-        let mut rows = self.rows_of(piece, row_limit(usize::MAX)).fetch(&mut *on);
+        let mut rows = self.rows_with(piece, &words).fetch(&mut *on);
         while let Some(row) = rows.try_next().await? {
             let xml = Bytes::from(row.try_get::<Vec<u8>, _>("xml")?);
             if has_words(&xml, &words) {
@@ -61,6 +63,19 @@ impl ArchiveScan<'_, '_> {
             }
         }
         Ok(Piece::Listed(ids))
+    }
+
+    /// The statement that reads those rows of a piece that may have these words.
+    fn rows_with(&self, piece: &Piece, words: &[String]) -> Statement {
+        let Piece::Between(low, high, _) = piece else {
+            return self.rows_of(piece, row_limit(usize::MAX));
+        };
+        let statement = if self.backwards { WITH_WORD_BACKWARDS } else { WITH_WORD };
+        // The longest word is the rarest. Others are looked for in what has it.
+        let longest = words.iter().filter(|word| word.is_ascii()).max_by_key(|word| word.len());
+        let pattern = longest.map_or_else(|| "%".to_owned(), |word| format!("%{word}%"));
+        let statement = self.query.bind(statement, self.owner, *low, *high);
+        statement.bind(row_limit(usize::MAX)).bind(pattern)
     }
 
     /// The statement that reads whole rows of a piece.

@@ -176,6 +176,27 @@ pub(super) const BACKWARDS: &str = find!(
     "a.id, m.at, a.peer, a.way, m.xml",
     "ORDER BY a.volume DESC, a.first DESC, a.id DESC LIMIT +$9"
 );
+/// What may have a word, $10 at the end of which and before which anything may stand: SQLite leaves out, without reading it to us,
+/// what has not its letters. In a text with other letters than those of ASCII, or with references to letters, it may be there in
+/// another form.
+macro_rules! with_word {
+    ($order:literal) => {
+        find!(
+            "a.id, m.xml",
+            "CROSS JOIN message m ON m.id = a.id",
+            "AND m.at >= $4 AND m.at <= $5 AND (CAST(m.xml AS TEXT) LIKE $10 \
+             OR length(CAST(m.xml AS TEXT)) <> length(CAST(m.xml AS BLOB)) \
+             OR instr(CAST(m.xml AS TEXT), '&#') > 0)",
+            $order
+        )
+    };
+}
+
+/// Ids and messages that may have a word, $9 at most, oldest first.
+pub(super) const WITH_WORD: &str = with_word!("ORDER BY a.volume, a.first, a.id LIMIT +$9");
+/// The same, the newest first.
+pub(super) const WITH_WORD_BACKWARDS: &str =
+    with_word!("ORDER BY a.volume DESC, a.first DESC, a.id DESC LIMIT +$9");
 /// How many there are.
 const COUNT: &str = find!("count(*)", "");
 /// The same without times: only narrow rows are read.
@@ -215,9 +236,11 @@ pub(super) const LISTED_IDS: &str = listed!("a.id");
 
 /// All statements, for tests.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 10] = [
+pub(super) const STATEMENTS: [&str; 12] = [
     FORWARDS,
     BACKWARDS,
+    WITH_WORD,
+    WITH_WORD_BACKWARDS,
     COUNT,
     COUNT_ALL_TIMES,
     AT,
