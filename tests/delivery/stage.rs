@@ -1,9 +1,11 @@
 //! A server, devices, and a ledger: what the scenarios have in common.
 
 use std::net::SocketAddr;
+use std::sync::LazyLock;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -22,11 +24,13 @@ pub(crate) struct Stage {
     pub(crate) phase: watch::Sender<Phase>,
     accounts: Vec<Account>,
     devices: JoinSet<Device>,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl Stage {
     /// A running server with these accounts and lines of the section `[limits]`.
     pub(crate) async fn new(accounts: &[Account], limits: &str, chance: Chance) -> Self {
+        let turn = TURNS.acquire().await.expect("it is never closed");
         let book = Book::new(accounts);
         let mut server = TestServer::new(accounts, limits, &book);
         server.start().await;
@@ -37,6 +41,7 @@ impl Stage {
             phase: watch::Sender::new(Phase::Talk),
             accounts: accounts.to_vec(),
             devices: JoinSet::new(),
+            _turn: turn,
         }
     }
 
@@ -141,5 +146,9 @@ impl Stage {
     }
 }
 
+/// As many stages at a time as there are processors: each keeps one busy, and a server that waits for its turn to end does not end in
+/// the time that it has.
+static TURNS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, usize::from)));
 /// For the devices to close their streams. Long: the machine may be busy.
 const LEAVING: Duration = Duration::from_secs(40);

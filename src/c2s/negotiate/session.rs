@@ -18,7 +18,7 @@ use crate::router::Router;
 use crate::session::{
     CloseReason, Delivery, MailboxLimits, Session, SessionFacts, SessionRef, TakeOver,
 };
-use crate::stanza::Condition;
+use crate::stanza::{Condition, StreamCondition, StreamError};
 use crate::storage::DeviceLogin;
 
 impl Driver<'_> {
@@ -120,10 +120,17 @@ impl Driver<'_> {
                 let mut taking = TakeOverGuard { router: &self.c2s.router, taking };
                 timeout(TAKE_OVER, taking.taking.session()).await.ok().flatten()
             }
+            // It was saved already: the server that begins after this one has it.
+            None if server.tasks.stopping().is_cancelled() => return Err(Some(shutdown())),
             None => return Ok((None, Err(handled(self.c2s.server(), user, id).await))),
         };
         // Another connection has it, or it ends. What the store knows may be less than it has handled.
-        let Some(session) = taken else { return Ok((None, Err(None))) };
+        let Some(session) = taken else {
+            return match server.tasks.stopping().is_cancelled() {
+                true => Err(Some(shutdown())),
+                false => Ok((None, Err(None))),
+            };
+        };
         let handle = session.handle().clone();
         match session.sm(|sm| sm.resume(h)) {
             Ok(gone) => {
@@ -189,3 +196,8 @@ fn full_jid(user: &BareJid, wished: Option<&str>) -> Result<FullJid, Condition> 
 
 /// How long the old connection of the same client may take to finish its current stanza.
 const TAKE_OVER: Duration = Duration::from_secs(10);
+
+/// The server ends: its client tries again.
+fn shutdown() -> StreamError {
+    StreamCondition::SystemShutdown.into()
+}
